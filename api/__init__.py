@@ -1,0 +1,1 @@
+"""HTTP routes, pushed events and their schemas."""

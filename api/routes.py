@@ -1,0 +1,147 @@
+"""The HTTP routes under `/resource_gate/`. Handlers only translate; what they do lies in the rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from ..monitor.readings import Level
+from ..settings import SettingsRefused
+from .schemas import BadRequest, Free, Nothing, parse
+from .watch import Watchers
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request body: settings are the largest, and fit ten times."""
+
+MAX_CLIENT_ID = 128
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Actions(Protocol):
+    """What the routes may ask for. None of it blocks for longer than a reading, but `free`, which runs in a thread."""
+
+    def status(self) -> dict[str, Any]:
+        """The status object."""
+        ...
+
+    def free(self, level: Level, goal: int | None) -> dict[str, Any]:
+        """Free memory now; waits up to 10 s."""
+        ...
+
+    def pause(self) -> None:
+        """Let no further prompt start."""
+        ...
+
+    def resume(self) -> None:
+        """Let them start again."""
+        ...
+
+    def settings_view(self) -> dict[str, Any]:
+        """The settings in force and what is allowed."""
+        ...
+
+    def change_settings(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Change some. Raises `SettingsRefused`."""
+        ...
+
+
+class Routes:
+    """The handlers; testable with no server."""
+
+    def __init__(self, actions: Actions, watchers: Watchers) -> None:
+        self._actions = actions
+        self._watchers = watchers
+
+    def add_to(self, table: web.RouteTableDef) -> None:
+        """Register all of them."""
+        table.get("/resource_gate/status")(_answered(self.status))
+        table.get("/resource_gate/settings")(_answered(self.get_settings))
+        table.post("/resource_gate/settings")(_answered(self.post_settings))
+        table.post("/resource_gate/free")(_answered(self.free))
+        table.post("/resource_gate/pause")(_answered(self.pause))
+        table.post("/resource_gate/resume")(_answered(self.resume))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """`GET status[?watch=<client id>]`: the status; with `watch`, events for that client for 30 s."""
+        client = request.query.get("watch", "")
+        if len(client) > MAX_CLIENT_ID:
+            raise BadRequest(f"watch: a client id has at most {MAX_CLIENT_ID} characters; no events are sent")
+        if client:
+            self._watchers.renew(client)
+        return web.json_response(await asyncio.to_thread(self._actions.status))
+
+    async def free(self, request: web.Request) -> web.Response:
+        """`POST free {"level"?, "goal_bytes"?}`: what was freed, and what has to wait for the running node."""
+        body: Free = parse(Free, await _json(request))
+        answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
+        return web.json_response(answer)
+
+    async def pause(self, request: web.Request) -> web.Response:
+        """`POST pause {}`: no further prompt starts."""
+        parse(Nothing, await _json(request))
+        self._actions.pause()
+        return web.json_response({"ok": True})
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """`POST resume {}`: they start again."""
+        parse(Nothing, await _json(request))
+        self._actions.resume()
+        return web.json_response({"ok": True})
+
+    async def get_settings(self, request: web.Request) -> web.Response:
+        """`GET settings`: those in force, their schema with the ranges, and what could not be taken."""
+        return web.json_response(self._actions.settings_view())
+
+    async def post_settings(self, request: web.Request) -> web.Response:
+        """`POST settings {"ram": {"warning": 0.8}}`: change some; all of the change or nothing of it."""
+        change = await _json(request)
+        if not isinstance(change, dict):
+            raise BadRequest("the body must be a JSON object; all settings stay in force")
+        try:
+            return web.json_response(await asyncio.to_thread(self._actions.change_settings, change))
+        except SettingsRefused as refused:
+            raise BadRequest(
+                "nothing was changed",
+                [{"field": r.field, "problem": r.problem, "in_force": r.in_force} for r in refused.refusals],
+            ) from None
+
+
+async def _json(request: web.Request) -> Any:
+    """The body.
+
+    A content type other than JSON is refused: a browser sends JSON to another origin only after asking, so a page
+    elsewhere cannot pause a queue, even where ComfyUI's own origin check is switched off.
+    """
+    if request.content_type != "application/json":
+        raise BadRequest("the content type must be application/json; nothing was done")
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise BadRequest(f"the body is larger than {MAX_BODY} bytes; nothing was done")
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON ({error}); nothing was done") from None
+
+
+def _answered(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except BadRequest as bad:
+            return web.json_response(bad.as_dict(), status=400)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            message = f"{request.path} failed inside Resource Gate; the log of the server says more. Prompts run on."
+            return web.json_response({"error": {"message": message, "fields": []}}, status=500)
+
+    return answer

@@ -1,0 +1,66 @@
+"""What the routes take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class Body(BaseModel):
+    """A request body; unknown fields are errors, so that a typing mistake is told."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Nothing(Body):
+    """`pause` and `resume`: `{}`."""
+
+
+class Free(Body):
+    """`free`: how far to go, and how much is wanted."""
+
+    level: Literal["warning", "critical", "emergency"] = "critical"
+    """warning: what costs nobody anything; critical: also what a repeated run would make again; emergency: all."""
+    goal_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
+
+
+class BadRequest(ValueError):  # noqa: N818 - it is an answer, not a fault of ours
+    """A request that is answered with 400; `fields` has a row for each that is wrong."""
+
+    def __init__(self, message: str, fields: list[dict[str, Any]] | None = None) -> None:
+        super().__init__(message)
+        self.fields = fields or []
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer's body."""
+        return {"error": {"message": str(self), "fields": self.fields}}
+
+
+def parse(kind: type[Body], data: Any) -> Any:
+    """`data` as a `kind`.
+
+    Raises:
+        BadRequest: it is not; with the field, what is allowed, and what holds where it is left out.
+    """
+    if not isinstance(data, dict):
+        raise BadRequest("the body must be a JSON object; nothing was done")
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise BadRequest(
+            "the request was not understood; nothing was done",
+            [
+                {
+                    "field": ".".join(map(str, e["loc"])),
+                    "problem": e["msg"],
+                    "in_force": _default(kind, e["loc"]),
+                }
+                for e in error.errors()
+            ],
+        ) from None
+
+
+def _default(kind: type[Body], path: tuple[Any, ...]) -> Any:
+    field = kind.model_fields.get(str(path[0])) if path else None
+    return None if field is None else field.default

@@ -1,0 +1,1 @@
+"""From outside the process: client, runner, memory limits."""

@@ -1,0 +1,274 @@
+"""The composition root: builds the rooms on one host, wires them, starts them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from .api.routes import Routes
+from .api.status import Status
+from .api.watch import Watchers
+from .gate.admission import Admission, GateState
+from .gate.brake import Brake
+from .gate.gate import Gate
+from .gate.host import QueueHost
+from .gate.progress import BatchProgress
+from .monitor.build import build_sampler
+from .monitor.heap import heap_slack
+from .monitor.peak import PeakMeter
+from .monitor.process import ProcessReader
+from .monitor.ram import RamReader
+from .monitor.readings import GpuReading, Level, MemoryReading, Sample
+from .nodes import free_memory, resource_gate
+from .nodes.spec import PassNode
+from .reclaim.action import Action, ActionLog
+from .reclaim.guard import Guard
+from .reclaim.host import MemoryHost
+from .reclaim.ladder import Ladder
+from .reclaim.request import FreeRequest
+from .reclaim.rungs import standard_rungs
+from .reclaim.temp import ExpiredTemp
+from .settings import Settings, SettingsStore
+
+log = logging.getLogger(__name__)
+
+
+class Host(MemoryHost, QueueHost, Protocol):
+    """What the extension is built on: both protocols, and where things lie."""
+
+    @property
+    def routes(self) -> Any:
+        """An aiohttp route table to add to, before the server starts."""
+        ...
+
+    @property
+    def output_folder(self) -> Path:
+        """Where results are written."""
+        ...
+
+    @property
+    def data_folder(self) -> Path:
+        """Where settings and journal lie."""
+        ...
+
+    def gpu_memory(self) -> list[GpuReading]:
+        """Device memory as the program itself sees it."""
+        ...
+
+
+class Extension:
+    """Resource Gate on one host. `start` it once; it runs on daemon threads until the process ends."""
+
+    def __init__(self, host: Host, store: SettingsStore | None = None) -> None:
+        self.host = host
+        self.store = store or SettingsStore(host.data_folder / "settings.json")
+        self.actions = ActionLog()
+        self._process = ProcessReader()
+        self._ram = RamReader(hand_limit=self.settings.monitor.ram_limit)
+        self.sampler = build_sampler(
+            self.settings,
+            temp=host.temp_folder(),
+            output=host.output_folder,
+            database=host.data_folder,
+            torch_memory=host.gpu_memory,
+        )
+        temp = ExpiredTemp(
+            host.temp_folder,
+            host.referenced_files,
+            enabled=lambda: self.settings.reclaim.temp_clean,
+            age=lambda: self.settings.reclaim.temp_age,
+        )
+        self.ladder = Ladder(
+            standard_rungs(
+                host,
+                heap_slack=lambda: heap_slack(self._process.anonymous_rss()),
+                trim_worth=lambda: self.settings.reclaim.trim_slack,
+                gc_share=lambda: self.settings.reclaim.gc_share,
+                ram_free=lambda: self._ram.read().free,
+                temp=[temp],
+            ),
+            self._used,
+            self.actions,
+            dry_run=lambda: self.settings.reclaim.dry_run,
+        )
+        self.guard = Guard(self.ladder, host, lambda: self.settings)
+        self.gate = Gate(
+            Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
+            Brake(
+                self.ladder,
+                self._ram.read,
+                lambda: self.settings,
+                peak=PeakMeter(self._process),
+                resident=lambda: self._process.resident().rss,
+            ),
+            BatchProgress(),
+        )
+        self.watchers = Watchers(changed=self._watched)
+        self._request = FreeRequest(
+            self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running
+        )
+        self._status = Status(
+            host,
+            lambda: self.sampler.last or self.sampler.sample(),
+            lambda: self.settings,
+            lambda: self.gate.admission.state,
+            self.gate.progress,
+            self.actions,
+            lambda: {"settings": "; ".join(self.store.problems)} if self.store.problems else {},
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.store.current
+
+    def start(self) -> None:
+        """Hook the host, register the routes, start the sampler."""
+        for problem in self.store.problems:
+            log.warning("a setting was not taken: %s", problem)
+        self.host.attach(self.gate)
+        Routes(self, self.watchers).add_to(self.host.routes)
+        self.store.listen(self._apply)
+        self.actions.listen(self._push_action)
+        self.sampler.listen(self.guard.on_sample)
+        self.sampler.listen(self._push_status)
+        self.sampler.start()
+        ram = self._ram.read()
+        log.info(
+            "Resource Gate watches %s %s: RAM %.1f GB (%s)%s",
+            self.host.name,
+            self.host.version,
+            ram.limit / 1024**3,
+            ram.source,
+            "".join(f"; {k} is off: {v}" for k, v in self.host.degraded().items()),
+        )
+
+    def stop(self) -> None:
+        """Stop the sampler. The hooks stay, and let everything pass as the gate says."""
+        self.sampler.stop()
+
+    def nodes(self) -> Sequence[PassNode]:
+        """The nodes, wired to this instance."""
+        return [
+            resource_gate.ResourceGateNode(self.ladder, self).spec,
+            free_memory.FreeMemoryNode(self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used).spec,
+        ]
+
+    # -- what nodes and routes ask for
+
+    def ram(self) -> MemoryReading:
+        """RAM, fresh."""
+        return self._ram.read()
+
+    def sample(self) -> Sample | None:
+        """The last full sample."""
+        return self.sampler.last
+
+    def status(self) -> dict[str, Any]:
+        """The status object."""
+        return self._status.as_dict()
+
+    def free(self, level: Level, goal: int | None = None) -> dict[str, Any]:
+        """Free memory now."""
+        return self._request.free(level, goal).as_dict()
+
+    def pause(self) -> None:
+        """Let no further prompt start."""
+        self.gate.admission.pause()
+        log.info("paused by hand: the running prompt goes on, no further one starts")
+        self._push_status(None)
+
+    def resume(self) -> None:
+        """Let them start again."""
+        self.gate.admission.resume()
+        self.host.wake()
+        log.info("resumed by hand")
+        self._push_status(None)
+
+    def change_settings(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Change some, and return them all."""
+        self.store.change(change)
+        return self.settings_view()
+
+    def settings_view(self) -> dict[str, Any]:
+        """The settings in force, their schema with the ranges, and what could not be taken."""
+        return {
+            "settings": self.settings.model_dump(),
+            "schema": Settings.model_json_schema(),
+            "problems": self.store.problems,
+        }
+
+    # -- wiring
+
+    def _used(self, resource: str) -> int:
+        if resource == "ram":
+            return self._process.anonymous_rss()
+        if resource.startswith("vram"):
+            gpus = self.host.gpu_memory()
+            return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
+        return 0
+
+    def _vram_used(self) -> int:
+        return sum(g.used for g in self.host.gpu_memory())
+
+    def _apply(self, settings: Settings) -> None:
+        self._ram.hand_limit = settings.monitor.ram_limit
+        self.sampler.apply(settings)
+        self.host.wake()
+
+    def _watched(self, watched: bool) -> None:
+        self.sampler.watched = watched
+
+    def _gate_changed(self, state: GateState) -> None:
+        self._push_status(None)
+
+    def _push_status(self, sample: Sample | None) -> None:
+        clients = self.watchers.current()
+        if not clients:
+            return
+        status = self._status.as_dict(sample)
+        for client in clients:
+            self.host.push("resource_gate.status", status, client)
+
+    def _push_action(self, action: Action) -> None:
+        for client in self.watchers.current():
+            self.host.push("resource_gate.action", action.as_dict(), client)
+
+
+_running: Extension | None = None
+
+
+def running() -> Extension | None:
+    """The instance that runs in this process; for Python code that has no other way to it."""
+    return _running
+
+
+def run_on(host: Host) -> Extension:
+    """Build and start the instance of this process."""
+    global _running
+    _running = Extension(host)
+    _running.start()
+    return _running
+
+
+def passing_nodes() -> Sequence[PassNode]:
+    """The nodes, doing nothing: workflows that hold them must run even where the rest could not start."""
+
+    def nothing(context: object, **widgets: object) -> None: ...
+
+    return [resource_gate.describe(nothing), free_memory.describe(nothing)]
+
+
+def comfy_extension() -> Any:
+    """Start on the ComfyUI of this process, and return what it asks for its nodes."""
+    from .host.comfyui import ComfyUIHost
+    from .host.comfyui_nodes import comfyui_extension
+
+    try:
+        host = ComfyUIHost()
+        return comfyui_extension(host, run_on(host).nodes())
+    except Exception:
+        log.exception("Resource Gate could not start and is off; its nodes pass their input through, prompts run")
+        return comfyui_extension(None, passing_nodes())

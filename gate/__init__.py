@@ -1,0 +1,1 @@
+"""When a job may start, and what became of it."""

@@ -1,0 +1,174 @@
+"""Admission: whether the waiting prompt may start; if memory is short, free it first, then wait, then the policy."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..monitor.level import level_of
+from ..monitor.readings import Level, MemoryReading
+from ..reclaim.action import human
+from ..reclaim.guard import shortage_of
+from ..reclaim.host import Place
+from ..reclaim.ladder import Ladder
+from ..settings import Settings
+from .host import Job, Verdict
+
+log = logging.getLogger(__name__)
+
+SETTLED = 0.01
+"""Share of the limit: memory that fell by less than this since the last look has stopped falling."""
+
+LOOK = 0.5
+"""Seconds between two looks while a prompt waits."""
+
+
+@dataclass(frozen=True)
+class GateState:
+    """What the panel shows: `open`, `waiting` or `paused`; times in seconds since the epoch."""
+
+    state: str = "open"
+    reason: str = ""
+    since: float | None = None
+    until: float | None = None
+    job: str | None = None
+
+
+@dataclass
+class _Wait:
+    job: str
+    since: float
+    last_used: int
+    last_look: float
+
+
+class Admission:
+    """Asked on the worker thread before a prompt leaves the queue; never blocks, it says when to ask again.
+
+    Args:
+        read: the tightest RAM limit and what is used of it, fresh.
+        changed: called with each new state.
+    """
+
+    def __init__(
+        self,
+        ladder: Ladder,
+        read: Callable[[], MemoryReading],
+        settings: Callable[[], Settings],
+        *,
+        changed: Callable[[GateState], None] = lambda state: None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ladder = ladder
+        self._read = read
+        self._settings = settings
+        self._changed = changed
+        self._clock = clock
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._paused_since: float | None = None
+        self._wait: _Wait | None = None
+        self._state = GateState()
+
+    @property
+    def state(self) -> GateState:
+        """As it is now. Any thread."""
+        return self._state
+
+    def pause(self) -> None:
+        """Let no further prompt start; the running one goes on. Any thread."""
+        with self._lock:
+            if self._paused_since is None:
+                self._paused_since = self._wall()
+        self._show(self._paused_state())
+
+    def resume(self) -> None:
+        """Undo `pause`. Any thread; the caller wakes the worker."""
+        with self._lock:
+            self._paused_since = None
+        self._show(GateState())
+
+    def may_start(self, job: Job) -> Verdict:
+        """Decide. With enough headroom this costs one reading."""
+        if self._paused_since is not None:
+            self._wait = None
+            self._show(self._paused_state(job.id))
+            return Verdict(False, "paused", LOOK)
+        settings = self._settings()
+        if not settings.gate.enabled:
+            return self._start()
+        reading = self._read()
+        if self._fits(reading, settings):
+            return self._start()
+        if self._wait is None or self._wait.job != job.id:
+            reading = self._free(reading, settings)
+            if self._fits(reading, settings):
+                return self._start()
+            now = self._clock()
+            self._wait = _Wait(job.id, now, reading.used, now)
+            return self._hold(job, reading, settings)
+        return self._wait_on(job, self._wait, reading, settings)
+
+    def _wait_on(self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings) -> Verdict:
+        now = self._clock()
+        level = level_of(reading.used, reading.limit, settings.ram)
+        settled = False
+        if now - wait.last_look >= 2 * LOOK:
+            settled = wait.last_used - reading.used < SETTLED * reading.limit
+            wait.last_used, wait.last_look = reading.used, now
+        # Below critical, memory that no longer falls will not fall by waiting; above, a start would be its end.
+        if settings.gate.on_timeout == "run" and (
+            now - wait.since >= settings.gate.wait or (settled and level < Level.CRITICAL)
+        ):
+            log.info(
+                "prompt %s starts with RAM at %.0f %% after %.1f s: %s",
+                job.id,
+                reading.fraction * 100,
+                now - wait.since,
+                "nothing more came free" if settled else "the wait is over (gate.wait)",
+            )
+            return self._start()
+        return self._hold(job, reading, settings)
+
+    def _free(self, reading: MemoryReading, settings: Settings) -> MemoryReading:
+        if not settings.reclaim.enabled:
+            return reading
+        level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
+        self._ladder.climb(
+            shortage_of("ram", reading.used, reading.limit, level, settings.ram), Place.BETWEEN_PROMPTS
+        )
+        return self._read()
+
+    def _fits(self, reading: MemoryReading, settings: Settings) -> bool:
+        tiers = settings.ram
+        used = reading.used + (tiers.leave * reading.limit if self._wait is not None else 0)
+        return level_of(int(used), reading.limit, tiers) == Level.NORMAL
+
+    def _start(self) -> Verdict:
+        self._wait = None
+        self._show(GateState())
+        return Verdict(True)
+
+    def _hold(self, job: Job, reading: MemoryReading, settings: Settings) -> Verdict:
+        assert self._wait is not None
+        waited = self._clock() - self._wait.since
+        since = self._wall() - waited
+        until = since + settings.gate.wait if settings.gate.on_timeout == "run" else None
+        reason = (
+            f"RAM {reading.fraction:.0%} of {human(reading.limit)}; "
+            f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
+        )
+        self._show(GateState("waiting", reason, since, until, job.id))
+        return Verdict(False, reason, LOOK)
+
+    def _paused_state(self, job: str | None = None) -> GateState:
+        return GateState("paused", "paused by hand", self._paused_since, None, job)
+
+    def _show(self, state: GateState) -> None:
+        previous, self._state = self._state, state
+        if (previous.state, previous.job) != (state.state, state.job):
+            self._changed(state)

@@ -1,0 +1,92 @@
+"""The brake: before each node of a running prompt, make room for what the node will need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..monitor.level import level_of
+from ..monitor.readings import Level, MemoryReading
+from ..reclaim.action import human
+from ..reclaim.host import Place
+from ..reclaim.ladder import Ladder, Shortage
+from ..settings import Settings
+from .host import NodeStart
+from .need import NodeNeeds, arithmetic_need
+
+
+class Peak(Protocol):
+    """The highest memory use between two moments."""
+
+    def start(self) -> None:
+        """Begin anew."""
+        ...
+
+    def stop(self) -> int:
+        """Bytes at the highest point since `start`; 0 where it cannot be told."""
+        ...
+
+
+@dataclass
+class _Running:
+    kind: str
+    arithmetic: int
+    base: int
+
+
+class Brake:
+    """Looks at the reading first, at what the node will need next, and acts only where the two do not fit.
+
+    Args:
+        read: the tightest RAM limit and what is used of it, fresh.
+        resident: bytes of this process, comparable with what `peak` tells.
+    """
+
+    def __init__(
+        self,
+        ladder: Ladder,
+        read: Callable[[], MemoryReading],
+        settings: Callable[[], Settings],
+        *,
+        peak: Peak,
+        resident: Callable[[], int],
+    ) -> None:
+        self._ladder = ladder
+        self._read = read
+        self._settings = settings
+        self._peak = peak
+        self._resident = resident
+        self._needs = NodeNeeds()
+        self._running: _Running | None = None
+
+    def before_node(self, node: NodeStart) -> None:
+        """Make room, if there is too little. On the worker thread, between nodes."""
+        self.node_ended()
+        settings = self._settings()
+        if settings.gate.brake and settings.reclaim.enabled:
+            self._make_room(node, settings)
+        self._running = _Running(node.class_type, arithmetic_need(node.inputs), self._resident())
+        self._peak.start()
+
+    def node_ended(self) -> None:
+        """Learn from the node that ran last; also called when the prompt ends."""
+        if self._running is None:
+            return
+        ran, self._running = self._running, None
+        peak = self._peak.stop()
+        if peak:
+            self._needs.learn(ran.kind, ran.arithmetic, peak - ran.base)
+
+    def _make_room(self, node: NodeStart, settings: Settings) -> None:
+        reading = self._read()
+        need = self._needs.expect(node.class_type, node.inputs)
+        ahead = level_of(reading.used + need, reading.limit, settings.ram)
+        if ahead < Level.CRITICAL:
+            return
+        goal = reading.used + need - int(reading.limit * (settings.ram.critical - settings.ram.leave))
+        why = (
+            f"before node {node.node_id} ({node.class_type}): RAM {reading.fraction:.0%} of {human(reading.limit)}"
+            + (f", about {human(need)} more to come" if need else "")
+        )
+        self._ladder.climb(Shortage("ram", ahead, why, goal), Place.BETWEEN_NODES)

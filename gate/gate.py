@@ -1,0 +1,34 @@
+"""The gate as a host sees it: one listener in front of admission, brake and progress."""
+
+from __future__ import annotations
+
+from .admission import Admission
+from .brake import Brake
+from .host import Job, NodeStart, Outcome, Verdict
+from .progress import BatchProgress
+
+
+class Gate:
+    """Implements `JobListener`; on the worker thread."""
+
+    def __init__(self, admission: Admission, brake: Brake, progress: BatchProgress) -> None:
+        self.admission = admission
+        self.brake = brake
+        self.progress = progress
+
+    def may_start(self, job: Job) -> Verdict:
+        """Asked before a prompt leaves the queue."""
+        return self.admission.may_start(job)
+
+    def started(self, job: Job) -> None:
+        """The prompt has left the queue."""
+        self.progress.started(job)
+
+    def before_node(self, node: NodeStart) -> None:
+        """A node is about to run."""
+        self.brake.before_node(node)
+
+    def ended(self, outcome: Outcome) -> None:
+        """The prompt is over."""
+        self.brake.node_ended()
+        self.progress.ended(outcome)

@@ -1,0 +1,116 @@
+"""What the gate needs of the program it runs in, and what it offers it. `host/` implements it; tests fake it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Job:
+    """A queued prompt."""
+
+    id: str
+    number: float
+    graph: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """In API format: node id → `{"class_type": …, "inputs": {…}}`."""
+    outputs: tuple[str, ...] = ()
+    """Ids of the output nodes that it is to run."""
+
+
+@dataclass(frozen=True)
+class NodeStart:
+    """A node about to run, between two nodes of a prompt."""
+
+    job_id: str
+    node_id: str
+    class_type: str
+    inputs: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """Input name → value, links resolved; tensors and all."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a prompt ended."""
+
+    job_id: str
+    ok: bool
+    error_type: str = ""
+    """`torch.OutOfMemoryError`, `interrupted` …; empty where it went well."""
+    error: str = ""
+    node_id: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the waiting prompt may start now; if not, why, and when to ask again (seconds)."""
+
+    start: bool
+    reason: str = ""
+    again_in: float = 0.5
+
+
+class JobListener(Protocol):
+    """What the gate offers a host. The host calls it on the worker thread, and contains what it may raise."""
+
+    def may_start(self, job: Job) -> Verdict:
+        """Asked before a prompt leaves the queue, again and again until it may."""
+        ...
+
+    def started(self, job: Job) -> None:
+        """The prompt has left the queue."""
+        ...
+
+    def before_node(self, node: NodeStart) -> None:
+        """A node is about to run."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """The prompt is done, failed or interrupted."""
+        ...
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """The queue at one moment."""
+
+    running: Sequence[str]
+    """Ids of running prompts."""
+    pending: int
+    node: str = ""
+    """The node that runs, id and class."""
+    progress: float | None = None
+    """Share of that node's own progress bar, 0–1."""
+
+
+class QueueHost(Protocol):
+    """The program's queue, for the gate. Any thread."""
+
+    name: str
+    """`ComfyUI` or `embedded`."""
+    version: str
+
+    def attach(self, listener: JobListener) -> None:
+        """Hook the queue; from now on `listener` is asked. What cannot be hooked is told by `degraded`."""
+        ...
+
+    def wake(self) -> None:
+        """Make the worker ask again now."""
+        ...
+
+    def view(self) -> QueueView:
+        """Look at the queue."""
+        ...
+
+    def worker_alive(self) -> bool | None:
+        """Whether the thread that runs prompts lives; None before it was first seen."""
+        ...
+
+    def degraded(self) -> Mapping[str, str]:
+        """What this host cannot do here: feature → reason."""
+        ...
+
+    def push(self, event: str, data: Mapping[str, Any], client: str | None = None) -> None:
+        """Send an event to one browser client, or to all."""
+        ...

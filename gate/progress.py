@@ -1,0 +1,74 @@
+"""How far the batch is: what was queued since the queue was last empty."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .host import Job, Outcome
+
+QUIET = 60.0
+"""Seconds after the last job of a batch during which a new one still belongs to it."""
+
+
+@dataclass
+class _Batch:
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    started: float = 0.0
+    last_end: float = 0.0
+    durations: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+
+
+class BatchProgress:
+    """Counts jobs from start to end. Any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._batch = _Batch()
+        self._running: dict[str, float] = {}
+
+    def started(self, job: Job) -> None:
+        """A job has left the queue."""
+        now = self._clock()
+        with self._lock:
+            if not self._running and now - self._batch.last_end > QUIET:
+                self._batch = _Batch(started=now, last_end=now)
+            self._running[job.id] = now
+
+    def ended(self, outcome: Outcome) -> None:
+        """A job is over."""
+        now = self._clock()
+        with self._lock:
+            began = self._running.pop(outcome.job_id, None)
+            if outcome.ok:
+                self._batch.done += 1
+                if began is not None:
+                    self._batch.durations.append(now - began)
+            else:
+                self._batch.failed += 1
+            self._batch.last_end = now
+
+    def as_dict(self, pending: int) -> dict[str, Any]:
+        """The form of `status`, given how many jobs are pending; `eta_seconds` is None before the first one ended."""
+        now = self._clock()
+        with self._lock:
+            batch, running = self._batch, list(self._running.values())
+            eta = None
+            if batch.durations and (pending or running):
+                each = statistics.fmean(batch.durations)
+                eta = pending * each + sum(max(0.0, each - (now - began)) for began in running)
+            return {
+                "done": batch.done,
+                "total": batch.done + batch.failed + len(running) + pending,
+                "failed": batch.failed,
+                "retried": batch.retried,
+                "eta_seconds": eta,
+            }

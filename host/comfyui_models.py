@@ -1,0 +1,81 @@
+"""ComfyUI's models and devices, on the worker thread; and what torch tells of device memory, on any."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from ..monitor.readings import GpuReading
+from ..reclaim.host import LoadedModel
+
+log = logging.getLogger(__name__)
+
+
+class Models:
+    """A view of `comfy.model_management`.
+
+    Args:
+        management: that module.
+        torch: the torch module that ComfyUI loaded.
+    """
+
+    def __init__(self, management: Any, torch: Any) -> None:
+        self._mm = management
+        self._torch = torch
+
+    def loaded(self, needed: set[int]) -> list[LoadedModel]:
+        """The models on devices other than the CPU; `needed` holds identities of modules still wanted."""
+        found = []
+        for loaded in list(self._mm.current_loaded_models):
+            patcher = loaded.model
+            if patcher is None or getattr(loaded.device, "type", "cpu") == "cpu":
+                continue
+            module = getattr(patcher, "model", patcher)
+            found.append(
+                LoadedModel(loaded, type(module).__name__, int(patcher.loaded_size()), id(module) in needed)
+            )
+        return sorted(found, key=lambda m: -m.vram)
+
+    def unload(self, models: Iterable[LoadedModel]) -> None:
+        """Unload exactly these.
+
+        `free_memory(keep_loaded=)` compares `LoadedModel` objects; given anything else it unloads everything.
+        """
+        going = [m.key for m in models]
+        for device in {loaded.device for loaded in going}:
+            keep = [x for x in self._mm.current_loaded_models if not any(x is g for g in going)]
+            self._mm.free_memory(1e30, device, keep_loaded=keep)
+
+    def slack(self) -> int:
+        """Bytes the device allocator holds and nobody uses."""
+        torch = self._torch
+        if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+            return 0
+        return sum(
+            torch.cuda.memory_reserved(i) - torch.cuda.memory_allocated(i) for i in range(torch.cuda.device_count())
+        )
+
+    def empty_cache(self) -> None:
+        """`torch.cuda.empty_cache` and its likes, as ComfyUI does it for the device at hand."""
+        self._mm.soft_empty_cache()
+
+    def readings(self) -> list[GpuReading]:
+        """Device memory as torch sees it: CUDA and ROCm, XPU, MPS. Never initialises a device by itself."""
+        torch = self._torch
+        found = []
+        for kind in ("cuda", "xpu"):
+            api = getattr(torch, kind, None)
+            if api is None or not api.is_available() or not api.is_initialized():
+                continue
+            for i in range(api.device_count()):
+                free, total = api.mem_get_info(i)
+                freeable = api.memory_reserved(i)
+                found.append(
+                    GpuReading(i, api.get_device_name(i), total - free, total, "torch", freeable=freeable)
+                )
+        mps = getattr(torch, "mps", None)
+        if not found and mps is not None and torch.backends.mps.is_available():
+            total = int(mps.recommended_max_memory())
+            found.append(GpuReading(0, "Apple GPU", int(mps.driver_allocated_memory()), total, "torch"))
+        return found

@@ -1,0 +1,212 @@
+"""ComfyUI's queue, hooked on the instance: the gate is asked before a prompt leaves it, and told how it ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from ..gate.host import Job, JobListener, NodeStart, Outcome, Verdict
+from ..reclaim.host import Place
+from .comfyui_worker import NodeFrame, calling_executor, calling_node
+
+log = logging.getLogger(__name__)
+
+MAX_NAP = 0.5
+"""Seconds the worker sleeps at most between two questions, so that `/free` and new prompts are served meanwhile."""
+
+NEEDED = ("get", "task_done", "queue", "mutex", "not_empty", "currently_running")
+
+
+class QueueHooks:
+    """Wraps `get` and `task_done` of one `PromptQueue`, and `nodes.before_node_execution`.
+
+    Everything of ours is contained: an error is logged once by place, the prompt goes on as without us.
+
+    Args:
+        queue: `PromptServer.instance.prompt_queue`.
+        nodes_module: ComfyUI's `nodes`.
+        between_prompts: called on the worker thread each time it asks for work, with the executor or None.
+    """
+
+    def __init__(self, queue: Any, nodes_module: Any, between_prompts: Callable[[Any, Job | None], None]) -> None:
+        self._queue = queue
+        self._nodes = nodes_module
+        self._between_prompts = between_prompts
+        self._listener: JobListener | None = None
+        self._work: list[Callable[[Place], None]] = []
+        self._work_lock = threading.Lock()
+        self._again = threading.Event()
+        self._told: set[str] = set()
+        self.degraded: dict[str, str] = {}
+        self.worker: threading.Thread | None = None
+        self.node: NodeFrame | None = None
+        """The node about to run; set only while `before_node` is being called."""
+
+    def install(self, listener: JobListener) -> None:
+        """Wrap what is there; note in `degraded` what is not."""
+        self._listener = listener
+        missing = [name for name in NEEDED if not hasattr(self._queue, name)]
+        if missing:
+            self._degrade(
+                "gate",
+                f"this ComfyUI's queue ({type(self._queue).__name__}) has no {', '.join(missing)}: prompts are not "
+                "held, memory is watched and freed on request only",
+            )
+        else:
+            self._wrap_get()
+            self._wrap_task_done()
+        if hasattr(self._nodes, "before_node_execution"):
+            self._wrap_before_node()
+        else:
+            self._degrade("brake", "this ComfyUI has no nodes.before_node_execution: no look between nodes")
+
+    def head(self) -> Job | None:
+        """The prompt that would run next."""
+        with self._queue.mutex:
+            return _job_of(self._queue.queue[0]) if self._queue.queue else None
+
+    def on_worker(self, work: Callable[[Place], None]) -> None:
+        """Run `work` at the next boundary; at once where the worker idles. Any thread."""
+        with self._work_lock:
+            self._work.append(work)
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the worker ask again. Any thread."""
+        self._again.set()
+        if "gate" not in self.degraded:
+            with self._queue.mutex:
+                self._queue.not_empty.notify()
+
+    def _wrap_get(self) -> None:
+        queue, original = self._queue, self._queue.get
+
+        def get(timeout: float | None = None) -> Any:
+            self.worker = threading.current_thread()
+            executor = calling_executor()
+            while True:
+                self._again.clear()
+                head = self._wait_for_head(timeout)
+                job = None if head is None else _job_of(head)
+                self._contain("between prompts", partial(self._between_prompts, executor, job))
+                self._do_work(Place.BETWEEN_PROMPTS)
+                if head is None or job is None:
+                    return None
+                verdict = self._ask(job)
+                if not verdict.start:
+                    self._again.wait(min(max(verdict.again_in, 0.0), MAX_NAP))
+                    return None
+                with queue.mutex:
+                    if queue.queue and queue.queue[0] is head:
+                        taken = original(timeout=0)
+                        if taken is not None:
+                            self._contain("started", partial(self._tell_started, job))
+                        return taken
+                # Deleted, or another came in front, while we looked: that one has not been asked about.
+
+        queue.get = get
+
+    def _wait_for_head(self, timeout: float | None) -> Any | None:
+        """The item that would leave next, or None after `timeout` seconds or a wake-up without one."""
+        queue = self._queue
+        with queue.not_empty:
+            if not queue.queue and not self._work:
+                queue.not_empty.wait(timeout)
+            return queue.queue[0] if queue.queue else None
+
+    def _ask(self, job: Job) -> Verdict:
+        listener = self._listener
+        try:
+            return listener.may_start(job) if listener is not None else Verdict(True)
+        except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
+            self._tell_once("admission", error)
+            return Verdict(True)
+
+    def _tell_started(self, job: Job) -> None:
+        if self._listener is not None:
+            self._listener.started(job)
+
+    def _wrap_task_done(self) -> None:
+        queue, original = self._queue, self._queue.task_done
+
+        def task_done(item_id: Any, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> Any:
+            item = queue.currently_running.get(item_id)
+            result = original(item_id, history_result, status, *args, **kwargs)
+            if item is not None and self._listener is not None:
+                listener = self._listener
+                self._contain("end of prompt", lambda: listener.ended(_outcome(str(item[1]), status)))
+            return result
+
+        queue.task_done = task_done
+
+    def _wrap_before_node(self) -> None:
+        original = self._nodes.before_node_execution
+
+        def before_node_execution() -> None:
+            original()
+            self._contain("brake", self._before_node)
+
+        self._nodes.before_node_execution = before_node_execution
+
+    def _before_node(self) -> None:
+        found = calling_node()
+        if found is None:
+            return
+        self.node = found
+        try:
+            if self._work:
+                self._do_work(Place.BETWEEN_NODES)
+            if self._listener is not None:
+                self._listener.before_node(
+                    NodeStart(found.prompt_id, found.node_id, found.class_type, found.inputs)
+                )
+        finally:
+            self.node = None
+
+    def _do_work(self, place: Place) -> None:
+        with self._work_lock:
+            work, self._work = self._work, []
+        for one in work:
+            self._contain("work on the worker thread", partial(one, place))
+
+    def _contain(self, where: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - rule 1: nothing of ours raises into the worker thread
+            self._tell_once(where, error)
+
+    def _tell_once(self, where: str, error: Exception) -> None:
+        if where not in self._told:
+            self._told.add(where)
+            self.degraded[where] = f"{type(error).__name__}: {error}"
+            log.error("%s failed; prompts run on without it (told once)", where, exc_info=error)
+
+    def _degrade(self, feature: str, reason: str) -> None:
+        self.degraded[feature] = reason
+        log.warning("%s is off: %s", feature, reason)
+
+
+def _job_of(item: Any) -> Job:
+    """The waiting item as a job; its tuple is (number, id, graph, extra data, outputs to run, …) in all versions."""
+    graph = item[2] if isinstance(item[2], Mapping) else {}
+    return Job(str(item[1]), float(item[0]), graph, tuple(item[4]) if len(item) > 4 else ())
+
+
+def _outcome(job_id: str, status: Any) -> Outcome:
+    if status is None or getattr(status, "completed", True):
+        return Outcome(job_id, True)
+    for event, data in reversed(getattr(status, "messages", [])):
+        if event == "execution_interrupted":
+            return Outcome(job_id, False, "interrupted", "interrupted by the user", str(data.get("node_id", "")))
+        if event == "execution_error":
+            return Outcome(
+                job_id,
+                False,
+                str(data.get("exception_type", "")),
+                str(data.get("exception_message", "")),
+                str(data.get("node_id", "")),
+            )
+    return Outcome(job_id, False, "unknown")

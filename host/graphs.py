@@ -1,0 +1,82 @@
+"""Prompt graphs in API format: which nodes of two of them are the same, and which ones a prompt will really run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Graph = Mapping[str, Any]
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input is a link: `[node id, output number]`."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def links_of(node: Mapping[str, Any]) -> list[str]:
+    """Ids of the nodes whose outputs this node takes."""
+    return [v[0] for v in node.get("inputs", {}).values() if is_link(v)]
+
+
+def signatures(graph: Graph) -> dict[str, int]:
+    """A number for each node, the same for two nodes that have the same class, values and ancestors.
+
+    ComfyUI's own cache key says the same, but can be made only inside a running prompt. Nodes in a cycle, or that
+    link to a node that is not there, are left out.
+    """
+    known: dict[str, int] = {}
+    open_: set[str] = set()
+
+    def sign(start: str) -> None:
+        stack = [start]
+        while stack:
+            node_id = stack[-1]
+            node = graph.get(node_id)
+            if node_id in known or not isinstance(node, Mapping):
+                stack.pop()
+                open_.discard(node_id)
+                continue
+            missing = [i for i in links_of(node) if i not in known]
+            if missing and node_id not in open_:
+                open_.add(node_id)
+                stack += [i for i in missing if i not in open_]
+                continue
+            stack.pop()
+            open_.discard(node_id)
+            if not missing:
+                known[node_id] = _sign_one(node, known)
+
+    for node_id in graph:
+        sign(node_id)
+    return known
+
+
+def _sign_one(node: Mapping[str, Any], known: Mapping[str, int]) -> int:
+    parts: list[Any] = [node.get("class_type")]
+    for name in sorted(node.get("inputs", {})):
+        value = node["inputs"][name]
+        parts.append((name, known[value[0]], value[1]) if is_link(value) else (name, json.dumps(value, sort_keys=True)))
+    return hash(tuple(parts))
+
+
+def nodes_taken_from_cache(graph: Graph, cached: Callable[[str], bool], outputs: list[str]) -> set[str]:
+    """The cached nodes that running `graph` would read: those at the edge of what must run.
+
+    Args:
+        cached: whether a node's output is there.
+        outputs: ids of the output nodes.
+    """
+    taken: set[str] = set()
+    seen: set[str] = set()
+    stack = list(outputs)
+    while stack:
+        node_id = stack.pop()
+        if node_id in seen or node_id not in graph:
+            continue
+        seen.add(node_id)
+        if cached(node_id):
+            taken.add(node_id)
+        else:
+            stack += links_of(graph[node_id])
+    return taken

@@ -1,0 +1,1 @@
+"""What is: readers → Sample → Level, on one daemon thread."""

@@ -1,0 +1,142 @@
+"""What one look at the machine yields: frozen, in bytes, fractions 0–1 and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """How near a resource is to its limit; ordered, so that the worst of several is their `max`."""
+
+    NORMAL = 0
+    WARNING = 1
+    CRITICAL = 2
+    EMERGENCY = 3
+
+    @property
+    def label(self) -> str:
+        """The word that the API and the panel use: `normal`, `warning`, `critical`, `emergency`."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """RAM as the tightest limit sees it: that limit is what the kernel kills at.
+
+    `used` leaves out page cache (both active and inactive file pages), which the kernel drops before it kills.
+    """
+
+    used: int
+    limit: int
+    source: str
+    """Whose limit it is: `host`, `cgroup v1 /path`, `cgroup v2 /path`, `settings`."""
+
+    @property
+    def free(self) -> int:
+        """Bytes until the limit, never below zero."""
+        return max(0, self.limit - self.used)
+
+    @property
+    def fraction(self) -> float:
+        """Used share of the limit, 0–1 (above 1 where a limit was lowered under use)."""
+        return self.used / self.limit if self.limit else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """This process: bytes resident, its peak since start, the anonymous part, and free bytes the heap holds."""
+
+    rss: int
+    peak: int
+    anonymous: int
+    heap_slack: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CpuReading:
+    """Busy share of the machine (0–1 over all cores) and of this process (in cores), since the last sample."""
+
+    fraction: float
+    process_cores: float
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReading:
+    """One GPU, numbered as ComfyUI counts; optional fields are None where the driver does not tell."""
+
+    index: int
+    name: str
+    used: int
+    total: int
+    source: str
+    """Who told: `nvml` or `torch`."""
+    freeable: int | None = None
+    """Bytes of `used` that ComfyUI's own process could give back."""
+    utilization: float | None = None
+    temperature: float | None = None
+    power: float | None = None
+    throttled: str | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Used share of the card's memory, 0–1."""
+        return self.used / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReading:
+    """A file system that ComfyUI writes to; `roles` says what lies on it (`output`, `temp`, `database`)."""
+
+    path: str
+    roles: tuple[str, ...]
+    used: int
+    total: int
+    free: int
+    full_in: float | None = None
+    """Seconds until full at the present growth; None while it does not grow."""
+
+    @property
+    def fraction(self) -> float:
+        """Share not available to this user, 0–1."""
+        return 1.0 - self.free / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TempReading:
+    """ComfyUI's temp folder: bytes and number of files in it, and bytes a second it grew by since the last look."""
+
+    path: str
+    bytes: int
+    files: int
+    growth: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One full look. Parts are None or empty where no reader could tell; `problems` says why, by reader."""
+
+    at: float
+    """Seconds on the monotonic clock."""
+    time: float
+    """Seconds since the epoch."""
+    ram: MemoryReading | None = None
+    process: ProcessReading | None = None
+    cpu: CpuReading | None = None
+    gpus: tuple[GpuReading, ...] = ()
+    disks: tuple[DiskReading, ...] = ()
+    temp: TempReading | None = None
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    """By resource name: `ram`, `cpu`, `vram0` …, `disk_output` …"""
+    interval: float = 0.0
+    """Seconds until the next sample, as the rule chose."""
+    late: float = 0.0
+    """Seconds this sample came after it was due."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def level(self) -> Level:
+        """The worst level of what can end a job; a busy CPU ends none, so it does not count."""
+        return max((v for k, v in self.levels.items() if k != "cpu"), default=Level.NORMAL)

@@ -1,0 +1,1 @@
+"""The nodes a user wires into a workflow."""

@@ -1,0 +1,53 @@
+"""How a node is described, free of ComfyUI: a host turns the description into its own kind of class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+CATEGORY = "resource gate"
+
+
+@dataclass(frozen=True)
+class Widget:
+    """An input a user sets on the node. `kind` decides which of the other fields count."""
+
+    name: str
+    kind: Literal["int", "float", "bool", "choice"]
+    default: Any
+    tooltip: str
+    low: float = 0
+    high: float = 100
+    step: float = 1
+    choices: Sequence[str] = ()
+
+
+class NodeContext(Protocol):
+    """What a running node may ask of its host."""
+
+    node_id: str
+
+    def check_interrupt(self) -> None:
+        """Raise the host's own exception if the user interrupted."""
+        ...
+
+    def show(self, text: str) -> None:
+        """Show a text on the node."""
+        ...
+
+    def run_again(self) -> None:
+        """Run in every later prompt in which something that follows must run; and make nothing run by that."""
+        ...
+
+
+@dataclass(frozen=True)
+class PassNode:
+    """A node that does something and passes `value` through, whatever its type; a list passes as one."""
+
+    id: str
+    display_name: str
+    description: str
+    widgets: tuple[Widget, ...]
+    run: Callable[..., None]
+    """Called as `run(context, **widget values)`."""

@@ -1,0 +1,88 @@
+"""Freeing on request: from the panel, the API, Python. What the worker must do is done there, or told as deferred."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..monitor.readings import Level, Sample
+from .action import Action
+from .host import MemoryHost, Place
+from .ladder import Ladder, Shortage
+
+IDLE_WAIT = 10.0
+"""Seconds to wait for an idle worker: it is woken at once, and a full climb takes well below a second."""
+
+BUSY_WAIT = 0.5
+"""Seconds to wait for a busy one; a node may run for minutes, and the rest can follow between nodes."""
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What a request came to. `deferred` says what has to wait and why; None where all is done."""
+
+    actions: tuple[Action, ...] = field(default_factory=tuple)
+    deferred: str | None = None
+
+    @property
+    def freed(self) -> int:
+        """Bytes, of all resources together."""
+        return sum(a.freed for a in self.actions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer of `POST free`."""
+        return {
+            "ok": True,
+            "freed": self.freed,
+            "actions": [a.as_dict() for a in self.actions],
+            "deferred": self.deferred,
+        }
+
+
+class FreeRequest:
+    """Climbs the ladder for everything that a level allows.
+
+    Args:
+        sample: which GPUs there are.
+        idle: whether the worker runs no prompt.
+    """
+
+    def __init__(
+        self, ladder: Ladder, host: MemoryHost, sample: Callable[[], Sample | None], idle: Callable[[], bool]
+    ) -> None:
+        self._ladder = ladder
+        self._host = host
+        self._sample = sample
+        self._idle = idle
+
+    def free(self, level: Level, goal: int | None = None, why: str = "asked for") -> Freed:
+        """Free now. Any thread but the worker's and the event loop's: it waits up to 10 s.
+
+        Args:
+            goal: bytes of RAM that are enough; None for all that `level` allows.
+        """
+        done = threading.Event()
+        actions: list[Action] = []
+
+        def work(place: Place) -> None:
+            try:
+                actions.extend(self._climb(level, goal, why, place))
+            finally:
+                done.set()
+
+        idle = self._idle()
+        self._host.on_worker(work)
+        if done.wait(IDLE_WAIT if idle else BUSY_WAIT):
+            return Freed(tuple(actions))
+        now = self._climb(level, goal, why, Place.ANYWHERE)
+        return Freed(tuple(now), "a node is running; what touches models and cached outputs follows when it is done")
+
+    def _climb(self, level: Level, goal: int | None, why: str, place: Place) -> list[Action]:
+        sample = self._sample()
+        resources = ["ram", *(f"vram{g.index}" for g in (sample.gpus if sample else ())), "disk"]
+        climbed = (
+            self._ladder.climb(Shortage(r, level, why, goal if r == "ram" else None), place) for r in resources
+        )
+        return [a for a in climbed if a is not None and a.steps]
