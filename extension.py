@@ -23,7 +23,7 @@ from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
 from .nodes import free_memory, resource_gate
 from .nodes.spec import PassNode
-from .reclaim.action import Action, ActionLog
+from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
 from .reclaim.host import MemoryHost
 from .reclaim.ladder import Ladder
@@ -135,14 +135,12 @@ class Extension:
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self._push_status)
         self.sampler.start()
-        ram = self._ram.read()
+        ram = self.sampler.sample().ram
         log.info(
-            "Resource Gate watches %s %s: RAM %.1f GB (%s)%s",
+            "Resource Gate watches %s %s: %s",
             self.host.name,
             self.host.version,
-            ram.limit / 1024**3,
-            ram.source,
-            "".join(f"; {k} is off: {v}" for k, v in self.host.degraded().items()),
+            f"RAM {human(ram.limit)} ({ram.source})" if ram else "RAM cannot be read",
         )
 
     def stop(self) -> None:

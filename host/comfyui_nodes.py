@@ -53,7 +53,7 @@ def node_class(host: ComfyUIHost | None, spec: PassNode) -> Any:
                 io.AnyType.Input("value", tooltip="Anything; it is passed through unchanged."),
                 *(_input(io, w) for w in spec.widgets),
             ],
-            outputs=[io.AnyType.Output("value", display_name="value", is_output_list=True)],
+            outputs=[io.AnyType.Output("passed", display_name="value", is_output_list=True)],
             hidden=[io.Hidden.unique_id],
         )
 

@@ -43,7 +43,7 @@ class QueueHooks:
         self.degraded: dict[str, str] = {}
         self.worker: threading.Thread | None = None
         self.node: NodeFrame | None = None
-        """The node about to run; set only while `before_node` is being called."""
+        """The node that is about to run or runs; None between prompts."""
 
     def install(self, listener: JobListener) -> None:
         """Wrap what is there; note in `degraded` what is not."""
@@ -64,7 +64,9 @@ class QueueHooks:
             self._degrade("brake", "this ComfyUI has no nodes.before_node_execution: no look between nodes")
 
     def head(self) -> Job | None:
-        """The prompt that would run next."""
+        """The prompt that would run next; None where there is none or the queue is not ours to look into."""
+        if "gate" in self.degraded:
+            return None
         with self._queue.mutex:
             return _job_of(self._queue.queue[0]) if self._queue.queue else None
 
@@ -133,6 +135,7 @@ class QueueHooks:
         queue, original = self._queue, self._queue.task_done
 
         def task_done(item_id: Any, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> Any:
+            self.node = None
             item = queue.currently_running.get(item_id)
             result = original(item_id, history_result, status, *args, **kwargs)
             if item is not None and self._listener is not None:
@@ -155,16 +158,13 @@ class QueueHooks:
         found = calling_node()
         if found is None:
             return
-        self.node = found
-        try:
-            if self._work:
-                self._do_work(Place.BETWEEN_NODES)
-            if self._listener is not None:
-                self._listener.before_node(
-                    NodeStart(found.prompt_id, found.node_id, found.class_type, found.inputs)
-                )
-        finally:
-            self.node = None
+        self.node, inputs = found
+        if self._work:
+            self._do_work(Place.BETWEEN_NODES)
+        if self._listener is not None:
+            self._listener.before_node(
+                NodeStart(self.node.prompt_id, self.node.node_id, self.node.class_type, inputs)
+            )
 
     def _do_work(self, place: Place) -> None:
         with self._work_lock:

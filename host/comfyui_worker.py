@@ -23,7 +23,6 @@ class NodeFrame:
     prompt_id: str
     node_id: str
     class_type: str
-    inputs: Mapping[str, Any]
     execution_list: Any
     pending_subgraph_results: Mapping[str, Any]
 
@@ -40,8 +39,10 @@ def calling_executor() -> Any | None:
     return None
 
 
-def calling_node() -> NodeFrame | None:
-    """The node whose execution called us, or None (a lazy check, or frames of another shape).
+def calling_node() -> tuple[NodeFrame, Mapping[str, Any]] | None:
+    """The node whose execution called us and its inputs, or None (a lazy check, or frames of another shape).
+
+    The inputs come apart: who keeps the frame beyond the call must not keep tensors alive by it.
 
     Only from within `nodes.before_node_execution`.
     """
@@ -57,13 +58,13 @@ def calling_node() -> NodeFrame | None:
             return None
         elif name == "execute" and "execution_list" in frame.f_code.co_varnames:
             found = frame.f_locals
-            return NodeFrame(
+            node = NodeFrame(
                 str(found.get("prompt_id")),
                 str(found.get("unique_id")),
                 str(found.get("class_type")),
-                inputs,
                 found.get("execution_list"),
                 found.get("pending_subgraph_results") or {},
             )
+            return node, inputs
         frame = frame.f_back
     return None

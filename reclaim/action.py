@@ -21,6 +21,10 @@ def human(size: float) -> str:
     return f"{size:.1f} GB"
 
 
+TELLING = 1024**2
+"""Bytes from which a step is named in the text, where any step came to that much."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One rung: bytes it freed, measured before and after, and the seconds it took."""
@@ -55,7 +59,8 @@ class Action:
         """Why, what was done, what came of it."""
         if not self.steps:
             return f"{self.why}: nothing to give back here"
-        done = "; ".join(s.detail or s.name for s in self.steps)
+        told = [s for s in self.steps if s.freed >= TELLING] or self.steps
+        done = "; ".join(s.detail or s.name for s in told)
         if self.dry_run:
             return f"{self.why}: would have tried: {done}"
         seconds = sum(s.seconds for s in self.steps)

@@ -19,7 +19,14 @@ WORTHWHILE = 16 * 1024**2
 """Bytes below which a rung's gain counts as nothing: about the noise of a process that computes."""
 
 BACKOFF_FIRST, BACKOFF_MAX = 30.0, 600.0
-"""Seconds a rung of unknown yield rests after it gave nothing, doubled each time."""
+"""Seconds a rung rests after it gave nothing, doubled each time; cut short where its estimate has grown since."""
+
+
+@dataclass(frozen=True)
+class _Rest:
+    until: float
+    pause: float
+    estimate: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Ladder:
         self._clock = clock
         self._wall = wall
         self._lock = threading.Lock()
-        self._resting: dict[tuple[str, str], tuple[float, float]] = {}
+        self._resting: dict[tuple[str, str], _Rest] = {}
         self._broken: set[str] = set()
 
     def climb(self, shortage: Shortage, place: Place, *, wait: bool = True) -> Action | None:
@@ -130,7 +137,7 @@ class Ladder:
             step = self._step(rung, shortage, place, None if shortage.goal is None else shortage.goal - freed)
             steps.append(step)
             freed += max(0, step.freed)
-            self._remember(rung, shortage.resource, step.freed)
+            self._remember(rung, shortage.resource, step.freed, estimate or 0)
         met = shortage.goal is None or freed >= shortage.goal
         action = Action(
             self._wall(), shortage.level, shortage.resource, shortage.why, place, tuple(steps), shortage.goal, met, dry
@@ -163,16 +170,16 @@ class Ladder:
                 self._broken.add(rung.name)
                 log.warning("%s cannot be estimated (%s); it is skipped", rung.name, error, exc_info=True)
             return 0
-        if estimate is not None:
+        rest = self._resting.get((rung.name, resource))
+        if rest is None or self._clock() >= rest.until or (estimate or 0) >= rest.estimate + WORTHWHILE:
             return estimate
-        rests_until, _ = self._resting.get((rung.name, resource), (0.0, 0.0))
-        return 0 if self._clock() < rests_until else None
+        return 0
 
-    def _remember(self, rung: Rung, resource: str, freed: int) -> None:
+    def _remember(self, rung: Rung, resource: str, freed: int, estimate: int) -> None:
         key = rung.name, resource
         if freed >= WORTHWHILE:
             self._resting.pop(key, None)
             return
-        _, last = self._resting.get(key, (0.0, BACKOFF_FIRST / 2))
-        pause = min(BACKOFF_MAX, last * 2)
-        self._resting[key] = self._clock() + pause, pause
+        last = self._resting.get(key)
+        pause = min(BACKOFF_MAX, last.pause * 2) if last else BACKOFF_FIRST
+        self._resting[key] = _Rest(self._clock() + pause, pause, estimate)

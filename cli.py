@@ -1,0 +1,101 @@
+"""`resource-gate …`: the shell's way in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from .batch import demo
+from .batch.client import Client, ClientError
+from .batch.status_view import status_lines
+from .version import __version__
+
+DEFAULT_URL = "http://127.0.0.1:8188"
+"""Where ComfyUI listens unless told otherwise."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 where it did what was asked, 1 where the result is bad, 2 where it could not be tried.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ClientError as error:
+        sys.stderr.write(f"resource-gate: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130  # as shells count Ctrl-C: 128 + SIGINT
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="resource-gate", description="Keeps ComfyUI alive and its batches whole.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    show = demo.add_arguments(commands.add_parser("demo", help="run a batch under a memory limit, without and with"))
+    show.set_defaults(run=demo.run_demo)
+    status = _with_server(commands.add_parser("status", help="what a running server's memory and queue do"))
+    status.add_argument("--json", action="store_true", help="the status object as it is")
+    status.add_argument("--watch", type=float, nargs="?", const=1.0, metavar="SECONDS", help="again and again")
+    status.set_defaults(run=_status)
+    free = _with_server(commands.add_parser("free", help="free memory now"))
+    free.add_argument("--level", choices=("warning", "critical", "emergency"), default="critical", help="how far to go")
+    free.add_argument("--goal-mb", type=int, metavar="MB", help="stop when so much RAM came free")
+    free.add_argument("--json", action="store_true", help="the answer as it is")
+    free.set_defaults(run=_free)
+    return parser
+
+
+def _with_server(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    url = os.environ.get("RESOURCE_GATE_URL", DEFAULT_URL)
+    parser.add_argument("--server", default=url, metavar="URL", help="RESOURCE_GATE_URL, else %(default)s")
+    return parser
+
+
+def _status(options: argparse.Namespace) -> int:
+    client = Client(options.server)
+    while True:
+        status = client.status()
+        if status is None:
+            sys.stderr.write(f"resource-gate: {options.server} runs without Resource Gate\n")
+            return 1
+        if options.json:
+            text = json.dumps(status)
+        else:
+            text = "\n".join(status_lines(status))
+        clear = "\x1b[H\x1b[2J" if options.watch and not options.json and sys.stdout.isatty() else ""
+        sys.stdout.write(f"{clear}{text}\n")
+        sys.stdout.flush()
+        if not options.watch:
+            return 0
+        time.sleep(options.watch)
+
+
+def _free(options: argparse.Namespace) -> int:
+    body: dict[str, object] = {"level": options.level}
+    if options.goal_mb is not None:
+        body["goal_bytes"] = options.goal_mb * 1024**2
+    answer = Client(options.server).call("POST", "/resource_gate/free", body)
+    if options.json:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        return 0
+    for action in answer["actions"]:
+        sys.stdout.write(action["text"] + "\n")
+    if not answer["actions"]:
+        sys.stdout.write("There was nothing to free.\n")
+    if answer["deferred"]:
+        sys.stdout.write(f"Later: {answer['deferred']}.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
