@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .api.metrics import Metrics
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
@@ -17,11 +18,12 @@ from .gate.host import QueueHost
 from .gate.progress import BatchProgress
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
+from .monitor.history import History
 from .monitor.peak import PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
-from .nodes import free_memory, resource_gate
+from .nodes import free_memory, resource_gate, resource_status
 from .nodes.spec import PassNode
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
@@ -101,7 +103,7 @@ class Extension:
                 self._ram.read,
                 lambda: self.settings,
                 peak=PeakMeter(self._process),
-                resident=lambda: self._process.resident().rss,
+                resident=self._process.resident,
             ),
             BatchProgress(),
         )
@@ -111,13 +113,22 @@ class Extension:
         )
         self._status = Status(
             host,
-            lambda: self.sampler.last or self.sampler.sample(),
+            self._latest,
             lambda: self.settings,
             lambda: self.gate.admission.state,
             self.gate.progress,
             self.actions,
             lambda: {"settings": "; ".join(self.store.problems)} if self.store.problems else {},
         )
+
+        self._metrics = Metrics(
+            host,
+            self._latest,
+            lambda: self.gate.admission.state,
+            self.gate.progress,
+            self.actions,
+        )
+        self.past = History()
 
     @property
     def settings(self) -> Settings:
@@ -133,6 +144,7 @@ class Extension:
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.guard.on_sample)
+        self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.sampler.start()
         ram = self.sampler.sample().ram
@@ -152,6 +164,7 @@ class Extension:
         return [
             resource_gate.ResourceGateNode(self.ladder, self).spec,
             free_memory.FreeMemoryNode(self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used).spec,
+            resource_status.ResourceStatusNode(self).spec,
         ]
 
     # -- what nodes and routes ask for
@@ -171,6 +184,18 @@ class Extension:
     def free(self, level: Level, goal: int | None = None) -> dict[str, Any]:
         """Free memory now."""
         return self._request.free(level, goal).as_dict()
+
+    def history(self, since: float, points: int) -> list[dict[str, Any]]:
+        """The last hour, thinned."""
+        return self.past.since(since, points)
+
+    def log(self, since: float, points: int) -> list[dict[str, Any]]:
+        """The last actions, oldest first."""
+        return [a.as_dict() for a in self.actions.all() if a.time > since][-points:]
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return self._metrics.text()
 
     def pause(self) -> None:
         """Let no further prompt start."""
@@ -199,6 +224,9 @@ class Extension:
         }
 
     # -- wiring
+
+    def _latest(self) -> Sample:
+        return self.sampler.last or self.sampler.sample()
 
     def _used(self, resource: str) -> int:
         if resource == "ram":
@@ -256,7 +284,11 @@ def passing_nodes() -> Sequence[PassNode]:
 
     def nothing(context: object, **widgets: object) -> None: ...
 
-    return [resource_gate.describe(nothing), free_memory.describe(nothing)]
+    return [
+        resource_gate.describe(nothing),
+        free_memory.describe(nothing),
+        resource_status.describe(lambda context: resource_status.nothing_known()),
+    ]
 
 
 def comfy_extension() -> Any:

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from ..monitor.metrics import CONTENT_TYPE
 from ..monitor.readings import Level
 from ..settings import SettingsRefused
-from .schemas import BadRequest, Free, Nothing, parse
+from .schemas import BadRequest, Free, Nothing, Past, parse
 from .watch import Watchers
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,18 @@ class Actions(Protocol):
         """Let them start again."""
         ...
 
+    def history(self, since: float, points: int) -> list[dict[str, Any]]:
+        """Points of the last hour later than `since`."""
+        ...
+
+    def log(self, since: float, points: int) -> list[dict[str, Any]]:
+        """The last actions later than `since`, oldest first."""
+        ...
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        ...
+
     def settings_view(self) -> dict[str, Any]:
         """The settings in force and what is allowed."""
         ...
@@ -63,6 +76,9 @@ class Routes:
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register all of them."""
         table.get("/resource_gate/status")(_answered(self.status))
+        table.get("/resource_gate/history")(_answered(self.history))
+        table.get("/resource_gate/log")(_answered(self.log))
+        table.get("/resource_gate/metrics")(_answered(self.metrics))
         table.get("/resource_gate/settings")(_answered(self.get_settings))
         table.post("/resource_gate/settings")(_answered(self.post_settings))
         table.post("/resource_gate/free")(_answered(self.free))
@@ -77,6 +93,22 @@ class Routes:
         if client:
             self._watchers.renew(client)
         return web.json_response(await asyncio.to_thread(self._actions.status))
+
+    async def history(self, request: web.Request) -> web.Response:
+        """`GET history[?since=<epoch s>][&points=<n>]`: the last hour, thinned so that peaks stay."""
+        query: Past = parse(Past, dict(request.query))
+        points = await asyncio.to_thread(self._actions.history, query.since, query.points)
+        return web.json_response({"points": points})
+
+    async def log(self, request: web.Request) -> web.Response:
+        """`GET log[?since=…][&points=…]`: what was done to free memory, why, and what came of it."""
+        query: Past = parse(Past, dict(request.query))
+        return web.json_response({"actions": self._actions.log(query.since, query.points)})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """`GET metrics`: Prometheus text."""
+        text = await asyncio.to_thread(self._actions.metrics)
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def free(self, request: web.Request) -> web.Response:
         """`POST free {"level"?, "goal_bytes"?}`: what was freed, and what has to wait for the running node."""

@@ -25,6 +25,17 @@ class Free(Body):
     goal_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
 
 
+class Past(BaseModel):
+    """The query of `history` and `log`, whose values come as text."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    since: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Seconds since the epoch; only what is later."""
+    points: Annotated[int, Field(ge=1, le=3600)] = 600
+    """At the most so many."""
+
+
 class BadRequest(ValueError):  # noqa: N818 - it is an answer, not a fault of ours
     """A request that is answered with 400; `fields` has a row for each that is wrong."""
 
@@ -37,7 +48,7 @@ class BadRequest(ValueError):  # noqa: N818 - it is an answer, not a fault of ou
         return {"error": {"message": str(self), "fields": self.fields}}
 
 
-def parse(kind: type[Body], data: Any) -> Any:
+def parse(kind: type[BaseModel], data: Any) -> Any:
     """`data` as a `kind`.
 
     Raises:
@@ -61,6 +72,6 @@ def parse(kind: type[Body], data: Any) -> Any:
         ) from None
 
 
-def _default(kind: type[Body], path: tuple[Any, ...]) -> Any:
+def _default(kind: type[BaseModel], path: tuple[Any, ...]) -> Any:
     field = kind.model_fields.get(str(path[0])) if path else None
     return None if field is None else field.default

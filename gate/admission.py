@@ -84,7 +84,7 @@ class Admission:
         with self._lock:
             if self._paused_since is None:
                 self._paused_since = self._wall()
-        self._show(self._paused_state())
+        self._show(GateState())
 
     def resume(self) -> None:
         """Undo `pause`. Any thread; the caller wakes the worker."""
@@ -96,15 +96,17 @@ class Admission:
         """Decide. With enough headroom this costs one reading."""
         if self._paused_since is not None:
             self._wait = None
-            self._show(self._paused_state(job.id))
+            self._show(GateState(job=job.id))
             return Verdict(False, "paused", LOOK)
         settings = self._settings()
         if not settings.gate.enabled:
             return self._start()
         reading = self._read()
+        if self._wait is not None and self._wait.job != job.id:
+            self._wait = None
         if self._fits(reading, settings):
             return self._start()
-        if self._wait is None or self._wait.job != job.id:
+        if self._wait is None:
             reading = self._free(reading, settings)
             if self._fits(reading, settings):
                 return self._start()
@@ -165,10 +167,11 @@ class Admission:
         self._show(GateState("waiting", reason, since, until, job.id))
         return Verdict(False, reason, LOOK)
 
-    def _paused_state(self, job: str | None = None) -> GateState:
-        return GateState("paused", "paused by hand", self._paused_since, None, job)
-
     def _show(self, state: GateState) -> None:
-        previous, self._state = self._state, state
+        with self._lock:
+            # A decision of the worker may come in just after a pause: what shows then is the pause.
+            if self._paused_since is not None:
+                state = GateState("paused", "paused by hand", self._paused_since, None, state.job)
+            previous, self._state = self._state, state
         if (previous.state, previous.job) != (state.state, state.job):
             self._changed(state)

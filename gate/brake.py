@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..monitor.level import level_of
+from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.host import Place
@@ -14,6 +14,20 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import NodeStart
 from .need import NodeNeeds, arithmetic_need
+
+
+class Resident(Protocol):
+    """Bytes of this process."""
+
+    @property
+    def rss(self) -> int:
+        """Resident, mapped files included."""
+        ...
+
+    @property
+    def anonymous(self) -> int:
+        """Resident without them."""
+        ...
 
 
 class Peak(Protocol):
@@ -32,7 +46,7 @@ class Peak(Protocol):
 class _Running:
     kind: str
     arithmetic: int
-    base: int
+    base: Resident
 
 
 class Brake:
@@ -40,7 +54,7 @@ class Brake:
 
     Args:
         read: the tightest RAM limit and what is used of it, fresh.
-        resident: bytes of this process, comparable with what `peak` tells.
+        resident: bytes of this process now; its `rss` is what `peak` tells the highest of.
     """
 
     def __init__(
@@ -50,7 +64,7 @@ class Brake:
         settings: Callable[[], Settings],
         *,
         peak: Peak,
-        resident: Callable[[], int],
+        resident: Callable[[], Resident],
     ) -> None:
         self._ladder = ladder
         self._read = read
@@ -76,7 +90,10 @@ class Brake:
         ran, self._running = self._running, None
         peak = self._peak.stop()
         if peak:
-            self._needs.learn(ran.kind, ran.arithmetic, peak - ran.base)
+            now = self._resident()
+            # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
+            mapped = (now.rss - now.anonymous) - (ran.base.rss - ran.base.anonymous)
+            self._needs.learn(ran.kind, ran.arithmetic, peak - ran.base.rss - max(0, mapped))
 
     def _make_room(self, node: NodeStart, settings: Settings) -> None:
         reading = self._read()
@@ -84,7 +101,8 @@ class Brake:
         ahead = level_of(reading.used + need, reading.limit, settings.ram)
         if ahead < Level.CRITICAL:
             return
-        goal = reading.used + need - int(reading.limit * (settings.ram.critical - settings.ram.leave))
+        entry = min(entry_of(tier, reading.limit, settings.ram) for tier in (Level.CRITICAL, Level.EMERGENCY))
+        goal = reading.used + need - int(entry - reading.limit * settings.ram.leave)
         why = (
             f"before node {node.node_id} ({node.class_type}): RAM {reading.fraction:.0%} of {human(reading.limit)}"
             + (f", about {human(need)} more to come" if need else "")

@@ -18,6 +18,7 @@ class Gate:
 
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue."""
+        self.progress.waiting()
         return self.admission.may_start(job)
 
     def started(self, job: Job) -> None:

@@ -18,6 +18,9 @@ LATENT_FRAMES = 4
 MARGIN = 1.1
 """On what a kind of node was seen to take: the next one may take a little more."""
 
+NOISE = 16 * 1024**2
+"""Bytes of arithmetic below which growth is the node's own fixed cost (a library loaded, say), not a multiple."""
+
 REMEMBERED = 8
 """Runs of a kind of node whose worst counts; older ones are forgotten."""
 
@@ -50,7 +53,7 @@ def _volume(shape: tuple[int, ...]) -> int:
 def _number(inputs: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = inputs.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 2**31:
             return int(value)
     return None
 
@@ -65,7 +68,10 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
     needs = [0]
     width, height = _number(inputs, "width"), _number(inputs, "height")
     images = [s for name, v in inputs.items() if name != "samples" for s in _shapes(v) if len(s) in (3, 4)]
-    latents = [s for s in _shapes(inputs.get("samples")) if len(s) in (4, 5)]
+    samples = inputs.get("samples")
+    if isinstance(samples, Mapping):  # of a latent's dict only them: its noise mask is as large as the picture
+        samples = samples.get("samples")
+    latents = [s for s in _shapes(samples) if len(s) in (4, 5)]
     frames = max([s[0] for s in images if len(s) == 4], default=0)
     if width and height:
         count = frames or _number(inputs, "batch_size", "length", "frames", "amount") or 1
@@ -84,7 +90,7 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
 
 
 class NodeNeeds:
-    """What kinds of nodes were seen to take, as a factor of the arithmetic or, where that is 0, in bytes."""
+    """What kinds of nodes were seen to take, as a factor of the arithmetic or, where that says little, in bytes."""
 
     def __init__(self) -> None:
         self._factors: dict[str, deque[float]] = {}
@@ -93,16 +99,16 @@ class NodeNeeds:
     def expect(self, kind: str, inputs: Mapping[str, Any]) -> int:
         """Bytes above what is used now that a node of this kind will reach at its peak."""
         arithmetic = arithmetic_need(inputs)
-        if arithmetic:
+        if arithmetic >= NOISE:
             seen = self._factors.get(kind)
             return int(arithmetic * (max(seen) * MARGIN if seen else 1.0))
         known = self._bytes.get(kind)
-        return int(max(known) * MARGIN) if known else 0
+        return int(max(known) * MARGIN) if known else arithmetic
 
     def learn(self, kind: str, arithmetic: int, grew: int) -> None:
         """Take note that a node whose arithmetic said so many bytes grew the process by `grew` at its peak."""
         grew = max(0, grew)
-        if arithmetic:
+        if arithmetic >= NOISE:
             self._factors.setdefault(kind, deque(maxlen=REMEMBERED)).append(grew / arithmetic)
         else:
             self._bytes.setdefault(kind, deque(maxlen=REMEMBERED)).append(grew)

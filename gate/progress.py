@@ -23,6 +23,7 @@ class _Batch:
     retried: int = 0
     started: float = 0.0
     last_end: float = 0.0
+    """When a job last ended, started or waited."""
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=50))
 
 
@@ -34,14 +35,30 @@ class BatchProgress:
         self._lock = threading.Lock()
         self._batch = _Batch()
         self._running: dict[str, float] = {}
+        self._done = self._failed = 0
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """Jobs that ended well, and others, since the start."""
+        return self._done, self._failed
+
+    def waiting(self) -> None:
+        """A job waits at the gate: however long that takes, the batch goes on."""
+        now = self._clock()
+        with self._lock:
+            self._go_on(now)
 
     def started(self, job: Job) -> None:
         """A job has left the queue."""
         now = self._clock()
         with self._lock:
-            if not self._running and now - self._batch.last_end > QUIET:
-                self._batch = _Batch(started=now, last_end=now)
+            self._go_on(now)
             self._running[job.id] = now
+
+    def _go_on(self, now: float) -> None:
+        if not self._running and now - self._batch.last_end > QUIET:
+            self._batch = _Batch(started=now)
+        self._batch.last_end = now
 
     def ended(self, outcome: Outcome) -> None:
         """A job is over."""
@@ -50,10 +67,12 @@ class BatchProgress:
             began = self._running.pop(outcome.job_id, None)
             if outcome.ok:
                 self._batch.done += 1
+                self._done += 1
                 if began is not None:
                     self._batch.durations.append(now - began)
             else:
                 self._batch.failed += 1
+                self._failed += 1
             self._batch.last_end = now
 
     def as_dict(self, pending: int) -> dict[str, Any]:

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..nodes.spec import CATEGORY, PassNode, Widget
+from ..nodes.spec import CATEGORY, Output, PassNode, Widget
 from .comfyui import ComfyUIHost
 
 
 class _Context:
     """`NodeContext` of one run of one node."""
 
-    def __init__(self, host: ComfyUIHost, node_id: str) -> None:
+    def __init__(self, host: ComfyUIHost | None, node_id: str) -> None:
         self.node_id = node_id
         self._host = host
 
     def check_interrupt(self) -> None:
-        self._host.check_interrupt()
+        if self._host is not None:
+            self._host.check_interrupt()
 
     def show(self, text: str) -> None:
-        self._host.show_on_node(self.node_id, text)
+        if self._host is not None:
+            self._host.show_on_node(self.node_id, text)
 
     def run_again(self) -> None:
-        self._host.run_again(self.node_id)
+        if self._host is not None:
+            self._host.run_again(self.node_id)
 
 
 def comfyui_extension(host: ComfyUIHost | None, specs: Sequence[PassNode]) -> Any:
@@ -53,21 +56,28 @@ def node_class(host: ComfyUIHost | None, spec: PassNode) -> Any:
                 io.AnyType.Input("value", tooltip="Anything; it is passed through unchanged."),
                 *(_input(io, w) for w in spec.widgets),
             ],
-            outputs=[io.AnyType.Output("passed", display_name="value", is_output_list=True)],
+            outputs=[
+                io.AnyType.Output("passed", display_name="value", is_output_list=True),
+                *(_output(io, o) for o in spec.outputs),
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
     def execute(cls: Any, /, value: list[Any], **widgets: list[Any]) -> Any:
-        if host is not None:
-            context = _Context(host, str(cls.hidden.unique_id))
-            spec.run(context, **{name: values[0] for name, values in widgets.items()})
-        return io.NodeOutput(value)
+        context = _Context(host, str(cls.hidden.unique_id))
+        told = spec.run(context, **{name: values[0] for name, values in widgets.items()})
+        return io.NodeOutput(value, *(told or ()))
 
     return type(
         spec.id,
         (io.ComfyNode,),
         {"define_schema": classmethod(define_schema), "execute": classmethod(execute)},
     )
+
+
+def _output(io: Any, output: Output) -> Any:
+    kind = {"float": io.Float, "string": io.String}[output.kind]
+    return kind.Output(output.name, display_name=output.name)
 
 
 def _input(io: Any, widget: Widget) -> Any:

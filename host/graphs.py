@@ -10,13 +10,15 @@ Graph = Mapping[str, Any]
 
 
 def is_link(value: Any) -> bool:
-    """Whether an input is a link: `[node id, output number]`."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+    """Whether an input is a link: `[node id, output number]`; ComfyUI takes a float for the number, too."""
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return isinstance(value[0], str) and isinstance(value[1], (int, float))
 
 
 def links_of(node: Mapping[str, Any]) -> list[str]:
     """Ids of the nodes whose outputs this node takes."""
-    return [v[0] for v in node.get("inputs", {}).values() if is_link(v)]
+    return [v[0] for v in (node.get("inputs") or {}).values() if is_link(v)]
 
 
 def signatures(graph: Graph) -> dict[str, int]:
@@ -26,25 +28,31 @@ def signatures(graph: Graph) -> dict[str, int]:
     link to a node that is not there, are left out.
     """
     known: dict[str, int] = {}
+    failed: set[str] = set()
     open_: set[str] = set()
+    """The nodes on the way from the start to where we stand: a link back to one of them closes a cycle."""
 
     def sign(start: str) -> None:
         stack = [start]
         while stack:
             node_id = stack[-1]
             node = graph.get(node_id)
-            if node_id in known or not isinstance(node, Mapping):
+            if node_id in known or node_id in failed:
                 stack.pop()
-                open_.discard(node_id)
+                continue
+            if not isinstance(node, Mapping):
+                failed.add(node_id)
                 continue
             missing = [i for i in links_of(node) if i not in known]
             if missing and node_id not in open_:
                 open_.add(node_id)
-                stack += [i for i in missing if i not in open_]
+                stack += [i for i in missing if i not in open_ and i not in failed]
                 continue
             stack.pop()
             open_.discard(node_id)
-            if not missing:
+            if missing:
+                failed.add(node_id)
+            else:
                 known[node_id] = _sign_one(node, known)
 
     for node_id in graph:
@@ -54,8 +62,7 @@ def signatures(graph: Graph) -> dict[str, int]:
 
 def _sign_one(node: Mapping[str, Any], known: Mapping[str, int]) -> int:
     parts: list[Any] = [node.get("class_type")]
-    for name in sorted(node.get("inputs", {})):
-        value = node["inputs"][name]
+    for name, value in sorted((node.get("inputs") or {}).items()):
         parts.append((name, known[value[0]], value[1]) if is_link(value) else (name, json.dumps(value, sort_keys=True)))
     return hash(tuple(parts))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MAX_OBJECTS = 2000
 """Objects looked at in one output at most: a list of small masks must not cost more than it could free."""
@@ -22,9 +25,13 @@ class Contents:
     models: dict[int, int] = field(default_factory=dict)
 
 
-def contents(outputs: Iterable[Any]) -> Contents:
-    """Look through lists, dicts and plain objects. torch is used only where ComfyUI has loaded it."""
-    torch = sys.modules.get("torch")
+def contents(outputs: Iterable[Any], torch: Any = None) -> Contents:
+    """Look through lists, dicts and plain objects. What raises when it is looked at counts as nothing.
+
+    Args:
+        torch: the module; None for the one that ComfyUI has loaded, and nothing is found where it has not.
+    """
+    torch = torch or sys.modules.get("torch")
     found = Contents()
     if torch is None:
         return found
@@ -35,25 +42,32 @@ def contents(outputs: Iterable[Any]) -> Contents:
         if value is None or isinstance(value, (str, bytes, int, float)) or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, torch.Tensor):
-            _add_tensor(value, found)
-        elif isinstance(value, torch.nn.Module):
-            found.models[id(value)] = _module_bytes(value)
-        elif callable(getattr(value, "model_size", None)) and hasattr(value, "load_device"):
-            # A ModelPatcher: clones of it share the module, which is what holds the weights.
-            found.models[id(getattr(value, "model", value))] = _in_ram(value)
-        elif depth < MAX_DEPTH:
-            if isinstance(value, Mapping):
-                stack += [(v, depth + 1) for v in value.values()]
-            elif isinstance(value, (list, tuple, set, frozenset)):
-                stack += [(v, depth + 1) for v in value]
-            elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-                patcher = getattr(value, "patcher", None)
-                if patcher is not None:  # VAE, CLIP and CLIP vision: the patcher knows their weights
-                    stack.append((patcher, depth + 1))
-                else:
-                    stack += [(v, depth + 1) for v in vars(value).values()]
+        try:
+            stack += [(v, depth + 1) for v in _look(value, depth, torch, found)]
+        except Exception as error:  # noqa: BLE001 - foreign objects: looking at their attributes runs foreign code
+            log.debug("cannot look into a %s: %s", type(value).__name__, error)
     return found
+
+
+def _look(value: Any, depth: int, torch: Any, found: Contents) -> list[Any]:
+    """Count `value` if it holds memory itself; else return what is inside."""
+    if isinstance(value, torch.Tensor):
+        _add_tensor(value, found)
+    elif isinstance(value, torch.nn.Module):
+        found.models[id(value)] = _module_bytes(value)
+    elif callable(getattr(value, "model_size", None)) and hasattr(value, "load_device"):
+        # A ModelPatcher: clones of it share the module, which is what holds the weights.
+        found.models[id(getattr(value, "model", value))] = _in_ram(value)
+    elif depth < MAX_DEPTH:
+        if isinstance(value, Mapping):
+            return list(value.values())
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return list(value)
+        if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+            patcher = getattr(value, "patcher", None)
+            # VAE, CLIP and CLIP vision: the patcher knows their weights.
+            return list(vars(value).values()) if patcher is None else [patcher]
+    return []
 
 
 def _add_tensor(tensor: Any, found: Contents) -> None:

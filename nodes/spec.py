@@ -23,6 +23,14 @@ class Widget:
     choices: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Output:
+    """An output besides the value passed through."""
+
+    name: str
+    kind: Literal["float", "string"]
+
+
 class NodeContext(Protocol):
     """What a running node may ask of its host."""
 
@@ -49,5 +57,6 @@ class PassNode:
     display_name: str
     description: str
     widgets: tuple[Widget, ...]
-    run: Callable[..., None]
-    """Called as `run(context, **widget values)`."""
+    run: Callable[..., tuple[Any, ...] | None]
+    """Called as `run(context, **widget values)`; returns the values of `outputs`, in their order."""
+    outputs: tuple[Output, ...] = ()

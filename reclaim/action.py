@@ -93,6 +93,10 @@ class ActionLog:
         self._actions: deque[Action] = deque(maxlen=size)
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Action], None]] = []
+        self.count = 0
+        """Actions since the start."""
+        self.freed = 0
+        """Bytes they freed together."""
 
     def listen(self, listener: Callable[[Action], None]) -> None:
         """Call `listener` with every later action, on the thread that acted."""
@@ -102,6 +106,8 @@ class ActionLog:
         """Append one."""
         with self._lock:
             self._actions.append(action)
+            self.count += 1
+            self.freed += 0 if action.dry_run else action.freed
         for listener in self._listeners:
             listener(action)
 

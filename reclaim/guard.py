@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..monitor.level import entry_of
 from ..monitor.readings import Level, Sample
 from ..settings import Settings, Tiers
 from .action import human
@@ -27,7 +28,8 @@ class Guard:
     """A listener of samples: acts at once where any thread may, and asks the worker for the rest.
 
     At most one action in `reclaim.pause` seconds for a resource at a level; a higher level acts at once, and an
-    action that freed too little lets the next go one level further.
+    action that freed too little lets the next go one level further (for VRAM up to `critical`: ComfyUI fills VRAM
+    on purpose and unloads on demand, so above that it is the better judge).
     """
 
     def __init__(
@@ -43,15 +45,18 @@ class Guard:
         self._clock = clock
         self._resting: dict[str, _Rest] = {}
         self._asked: set[str] = set()
+        self._wanted: dict[str, Shortage] = {}
 
     def on_sample(self, sample: Sample) -> None:
         """Act on what the sample shows. Called on the sampler's thread."""
         settings = self._settings()
         if not settings.reclaim.enabled:
+            self._wanted.clear()
             return
         for resource, level in sample.levels.items():
             if level == Level.NORMAL or resource == "cpu":
                 self._resting.pop(resource, None)
+                self._wanted.pop(resource, None)
                 continue
             shortage = self._shortage(sample, resource, level, settings)
             if shortage is not None:
@@ -64,24 +69,31 @@ class Guard:
         if rest is not None and level <= rest.level and now < rest.until:
             return
         if rest is not None and not rest.freed_enough:
-            further = Level(min(Level.EMERGENCY, shortage.level + 1))
+            further = Level(min(_highest(resource), shortage.level + 1))
             shortage = Shortage(resource, further, shortage.why, shortage.goal)
         action = self._ladder.climb(shortage, Place.ANYWHERE, wait=False)
         if action is None:
             return
         enough = action.met or action.freed >= WORTHWHILE
         self._resting[resource] = _Rest(level, now + settings.reclaim.pause, enough)
-        if not action.met:
+        if action.met:
+            self._wanted.pop(resource, None)
+        else:
             self._ask_worker(shortage)
 
     def _ask_worker(self, shortage: Shortage) -> None:
-        if shortage.resource in self._asked:
+        resource = shortage.resource
+        self._wanted[resource] = shortage
+        if resource in self._asked:
             return
-        self._asked.add(shortage.resource)
+        self._asked.add(resource)
 
         def work(place: Place) -> None:
-            self._asked.discard(shortage.resource)
-            self._ladder.climb(shortage, place)
+            self._asked.discard(resource)
+            # A node may have run for minutes since: what counts is what is short now, and it may be nothing.
+            wanted = self._wanted.pop(resource, None)
+            if wanted is not None:
+                self._ladder.climb(wanted, place)
 
         self._host.on_worker(work)
 
@@ -90,8 +102,7 @@ class Guard:
             return shortage_of("ram", sample.ram.used, sample.ram.limit, level, settings.ram)
         for gpu in sample.gpus:
             if resource == f"vram{gpu.index}":
-                # ComfyUI fills VRAM on purpose and unloads on demand: above `critical` it is the better judge.
-                capped = min(level, Level.CRITICAL)
+                capped = min(level, _highest(resource))
                 return shortage_of(resource, gpu.used, gpu.total, capped, settings.vram)
         for disk in sample.disks:
             if resource == f"disk_{disk.roles[0]}":
@@ -100,10 +111,15 @@ class Guard:
 
 
 def shortage_of(resource: str, used: int, limit: int, level: Level, tiers: Tiers) -> Shortage:
-    """What must be freed for `used` to fall below where the warning level is left."""
-    goal = max(0, used - int(limit * (tiers.warning - tiers.leave)))
+    """What must be freed for `used` to fall below where every level is left, by share and by bytes free."""
+    entry = min(entry_of(tier, limit, tiers) for tier in (Level.WARNING, Level.CRITICAL, Level.EMERGENCY))
+    goal = max(0, used - int(entry - limit * tiers.leave))
     why = f"{name_of(resource)} {used / limit:.0%} of {human(limit)} ({level.label})"
     return Shortage(resource, level, why, goal)
+
+
+def _highest(resource: str) -> Level:
+    return Level.CRITICAL if resource.startswith("vram") else Level.EMERGENCY
 
 
 def name_of(resource: str) -> str:

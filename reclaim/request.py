@@ -77,7 +77,8 @@ class FreeRequest:
         if done.wait(IDLE_WAIT if idle else BUSY_WAIT):
             return Freed(tuple(actions))
         now = self._climb(level, goal, why, Place.ANYWHERE)
-        return Freed(tuple(now), "a node is running; what touches models and cached outputs follows when it is done")
+        reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
+        return Freed(tuple(now), f"{reason}; what touches models and cached outputs follows when it is done")
 
     def _climb(self, level: Level, goal: int | None, why: str, place: Place) -> list[Action]:
         sample = self._sample()

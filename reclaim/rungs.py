@@ -50,6 +50,15 @@ class Outputs:
 
     def free(self, resource: str, place: Place, goal: int | None) -> tuple[int | None, str]:
         """Drop entries; a dropped model needs a collection, because its objects refer to each other."""
+        chosen = self._choose(resource, goal)
+        self._host.drop_outputs(chosen)
+        names = ", ".join(o.node for o in chosen[:3]) + (f" and {len(chosen) - 3} more" if len(chosen) > 3 else "")
+        if self._models:
+            chosen.clear()  # a host's keys may hold what was dropped
+            gc.collect()
+        return None, f"dropped {self.name} ({names})"
+
+    def _choose(self, resource: str, goal: int | None) -> list[CachedOutput]:
         chosen: list[CachedOutput] = []
         so_far = 0
         for group in sorted(self._groups(), key=lambda g: -_size(g, resource)):
@@ -57,13 +66,7 @@ class Outputs:
                 break
             chosen += group
             so_far += _size(group, resource)
-        self._host.drop_outputs(chosen)
-        names = ", ".join(o.node for o in chosen[:3]) + (f" and {len(chosen) - 3} more" if len(chosen) > 3 else "")
-        del group
-        if self._models:
-            chosen.clear()
-            gc.collect()
-        return None, f"dropped {self.name} ({names})"
+        return chosen
 
     def _groups(self) -> list[list[CachedOutput]]:
         """Entries by storage group, those left out that hold an entry this rung may not touch."""

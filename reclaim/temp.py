@@ -26,6 +26,8 @@ class Expired:
 
     path: Path
     size: int
+    identity: tuple[int, int]
+    """(device, inode): a folder on its way may have been swapped for a link in the meantime."""
 
 
 def open_files() -> set[tuple[int, int]]:
@@ -91,9 +93,9 @@ class ExpiredTemp:
     def free(self, resource: str, place: Place, goal: int | None) -> tuple[int | None, str]:
         """Remove what the estimate found, each looked at once more."""
         removed, size = 0, 0
-        kept = self._referenced()
+        kept, opened = self._referenced(), self._opened()
         for file in self._found:
-            if file.path not in kept and self._remove(file):
+            if file.path not in kept and file.identity not in opened and self._remove(file):
                 removed += 1
                 size += file.size
         self._found = []
@@ -108,7 +110,7 @@ class ExpiredTemp:
         before = self._now() - self._age()
         kept, opened = self._referenced(), self._opened()
         return [
-            Expired(path, status.st_size)
+            Expired(path, status.st_size, (status.st_dev, status.st_ino))
             for path, status in _files(root)
             if max(status.st_mtime, status.st_ctime) < before
             and path not in kept
@@ -118,7 +120,9 @@ class ExpiredTemp:
     def _remove(self, file: Expired) -> bool:
         try:
             status = file.path.lstat()
-            if not stat.S_ISREG(status.st_mode) or max(status.st_mtime, status.st_ctime) >= self._now() - self._age():
+            if not stat.S_ISREG(status.st_mode) or (status.st_dev, status.st_ino) != file.identity:
+                return False
+            if max(status.st_mtime, status.st_ctime) >= self._now() - self._age():
                 return False
             file.path.unlink()
         except OSError as error:
@@ -138,11 +142,11 @@ def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
             continue  # gone, or not ours to read: then not ours to clean
         for entry in entries:
             try:
-                status = entry.stat(follow_symlinks=False)
+                status = Path(entry.path).lstat()  # not entry.stat(): on Windows that one tells no device
             except OSError:
                 continue
-            if status.st_dev != device:
-                continue
+            if status.st_dev != device or getattr(status, "st_reparse_tag", False):
+                continue  # another file system; on Windows also a junction, which is no link to `S_ISLNK`
             if stat.S_ISDIR(status.st_mode):
                 pending.append(Path(entry.path))
             elif stat.S_ISREG(status.st_mode):
