@@ -1,0 +1,39 @@
+import type { Answer } from "./shell";
+
+/** Milliseconds after which a server that says nothing counts as away. Freeing may wait 10 s for the worker, and then works. */
+const PATIENCE = { get: 10_000, post: 60_000 };
+
+export const getOptions = (): RequestInit => ({ cache: "no-store", signal: AbortSignal.timeout(PATIENCE.get) });
+
+/** A JSON content type is what keeps pages of other origins out. */
+export const postOptions = (body: object): RequestInit => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+  signal: AbortSignal.timeout(PATIENCE.post),
+});
+
+/** Ask, and turn whatever happens into an `Answer`. */
+export async function answer(ask: () => Promise<Response>): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await ask();
+  } catch {
+    return { kind: "unreachable" };
+  }
+  if (response.status === 404 || response.status === 405) return { kind: "missing" };
+  // What a reverse proxy says while the server behind it restarts.
+  if ([502, 503, 504].includes(response.status)) return { kind: "unreachable" };
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && body !== undefined) return { kind: "ok", data: body };
+  return { kind: "refused", message: reasonIn(body) ?? `${response.status} ${response.statusText}`.trim() };
+}
+
+/** The server's own words in `{"error": {"message", "fields": […]}}`. */
+function reasonIn(body: unknown): string | undefined {
+  const error = (body as { error?: { message?: unknown; fields?: unknown } } | null | undefined)?.error;
+  if (typeof error?.message !== "string") return undefined;
+  const fields = Array.isArray(error.fields) ? error.fields : [];
+  const details = fields.map((field: { field?: unknown; problem?: unknown }) => `${field.field}: ${field.problem}`);
+  return [error.message, ...details].join("; ");
+}

@@ -1,0 +1,60 @@
+/** Icons that differ in shape, not in colour only: circle, triangle, diamond, octagon. */
+import type { Level } from "./status";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Outline and sign, on a grid of 24. */
+const SHAPES: Record<Level | "unknown", readonly [outline: string, sign: string]> = {
+  normal: ["M12 2.8a9.2 9.2 0 1 1 0 18.4a9.2 9.2 0 0 1 0-18.4z", "M7.8 12.4l2.9 2.9l5.6-6"],
+  warning: ["M12 3.2L22 20.6H2z", "M12 9.6v4.6M12 17.3v.2"],
+  critical: ["M12 1.8L22.2 12L12 22.2L1.8 12z", "M12 7.4v5.6M12 16.3v.2"],
+  emergency: ["M8.1 2.8h7.8l5.3 5.3v7.8l-5.3 5.3H8.1l-5.3-5.3V8.1z", "M9 9l6 6M15 9l-6 6"],
+  unknown: ["M12 2.8a9.2 9.2 0 1 1 0 18.4a9.2 9.2 0 0 1 0-18.4z", "M8 12h.2M12 12h.2M16 12h.2"],
+};
+
+/** An icon for a level that can be changed in place; decoration, as the level also stands there in words. */
+export class LevelIcon {
+  readonly element: SVGSVGElement;
+  private readonly outline = document.createElementNS(SVG, "path");
+  private readonly sign = document.createElementNS(SVG, "path");
+
+  constructor() {
+    this.element = document.createElementNS(SVG, "svg");
+    this.element.setAttribute("viewBox", "0 0 24 24");
+    this.element.setAttribute("aria-hidden", "true");
+    this.outline.setAttribute("class", "rg-outline");
+    this.element.append(this.outline, this.sign);
+  }
+
+  set(level: Level | "unknown"): void {
+    if (this.element.dataset.shape === level) return;
+    this.element.dataset.shape = level;
+    this.outline.setAttribute("d", SHAPES[level][0]);
+    this.sign.setAttribute("d", SHAPES[level][1]);
+  }
+}
+
+const SIGNS = {
+  pause: "M8 5v14M16 5v14",
+  play: "M8 4.8v14.4L19 12z",
+  eject: "M12 5L4.5 14h15zM4.5 19h15",
+} as const;
+
+/** A small sign for a button. */
+export class Sign {
+  readonly element: SVGSVGElement;
+  private readonly path = document.createElementNS(SVG, "path");
+
+  constructor(name: keyof typeof SIGNS) {
+    this.element = document.createElementNS(SVG, "svg");
+    this.element.setAttribute("viewBox", "0 0 24 24");
+    this.element.setAttribute("aria-hidden", "true");
+    this.element.setAttribute("class", "rg-sign");
+    this.element.append(this.path);
+    this.set(name);
+  }
+
+  set(name: keyof typeof SIGNS): void {
+    if (this.path.getAttribute("d") !== SIGNS[name]) this.path.setAttribute("d", SIGNS[name]);
+  }
+}

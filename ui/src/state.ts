@@ -1,0 +1,98 @@
+/** What the panel knows, and how what happens changes it: pure functions only. */
+import type { Answer } from "./shell";
+import { readAction, readStatus, type Status } from "./status";
+
+/** How it stands with the server. */
+export type Link = "connecting" | "live" | "lost" | "missing" | "refused";
+export type Busy = "free" | "pause" | "resume";
+
+export interface Said {
+  ok: boolean;
+  text: string;
+  /** Milliseconds on this machine's clock. */
+  at: number;
+}
+
+export interface State {
+  link: Link;
+  /** What the server said when it refused. */
+  message: string;
+  status: Status | null;
+  /** Seconds the server's clock is ahead of this machine's. */
+  skew: number;
+  busy: Busy | null;
+  said: Said | null;
+}
+
+export const EMPTY: State = { link: "connecting", message: "", status: null, skew: 0, busy: null, said: null };
+
+/** Seconds by which a status may be older than the one shown and still count as one that was overtaken. */
+const OVERTAKEN = 5;
+/** Seconds: no status is this old, so a clock that differs by more from before was set. */
+const CLOCK_SET = 90;
+/** Milliseconds for which the outcome of a command stays. */
+export const SAID_FOR = 12_000;
+
+export type Happening =
+  | { type: "answer"; answer: Answer; now: number }
+  | { type: "pushed"; data: unknown; now: number }
+  | { type: "action"; data: unknown }
+  | { type: "reconnecting" }
+  | { type: "busy"; with: Busy }
+  | { type: "said"; ok: boolean; text: string; now: number }
+  | { type: "tick"; now: number };
+
+/** The state after `happening`; the very same object where nothing changed. `now`: milliseconds on this machine's clock. */
+export function after(state: State, happening: Happening): State {
+  switch (happening.type) {
+    case "answer":
+      if (happening.answer.kind === "ok") return received(state, happening.answer.data, happening.now);
+      if (happening.answer.kind === "refused") return { ...state, link: "refused", message: happening.answer.message };
+      return { ...state, link: happening.answer.kind === "missing" ? "missing" : "lost" };
+    case "pushed":
+      return received(state, happening.data, happening.now);
+    case "action":
+      if (!state.status) return state;
+      return { ...state, status: { ...state.status, lastAction: readAction(happening.data) } };
+    case "reconnecting":
+      return state.link === "live" ? { ...state, link: "lost" } : state;
+    case "busy":
+      return { ...state, busy: happening.with, said: null };
+    case "said":
+      return { ...state, busy: null, said: { ok: happening.ok, text: happening.text, at: happening.now } };
+    case "tick":
+      return state.said && happening.now - state.said.at >= SAID_FOR ? { ...state, said: null } : state;
+  }
+}
+
+function received(state: State, data: unknown, now: number): State {
+  const status = readStatus(data);
+  if (!status) return { ...state, link: "refused", message: "not a status" };
+  const behind = state.status ? state.status.time - status.time : 0;
+  if (state.link === "live" && behind > 0 && behind < OVERTAKEN) return state;
+  return { ...state, link: "live", message: "", status, skew: skewAfter(state, status.time, now) };
+}
+
+/**
+ * A status tells when it was sampled, which is a little before it was sent: the largest difference seen is the nearest to
+ * the truth. A much smaller one means that a clock was set.
+ */
+function skewAfter(state: State, time: number, now: number): number {
+  if (!time) return state.skew;
+  const seen = time - now / 1000;
+  return state.status && seen > state.skew - CLOCK_SET ? Math.max(state.skew, seen) : seen;
+}
+
+/** The server's clock in seconds, when this machine's shows `now` milliseconds. */
+export const serverTime = (state: State, now: number): number => now / 1000 + state.skew;
+
+/** Which part is behind: `older` or `newer` server part than panel, null where they agree or it cannot be told. */
+export function versionGap(server: string, panel: string): "older" | "newer" | null {
+  if (!server || server === panel) return null;
+  const [a, b] = [server, panel].map((version) => version.split(/[.+-]/).map(Number)) as [number[], number[]];
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference) return difference < 0 ? "older" : "newer";
+  }
+  return null;
+}

@@ -1,0 +1,187 @@
+/** The status object of `GET /resource_gate/status`, and a reader for it that takes what an older or newer server sends. */
+
+export const LEVELS = ["normal", "warning", "critical", "emergency"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface Tiers {
+  warning: number;
+  critical: number;
+  emergency: number;
+}
+
+export interface Resource {
+  /** `ram`, `cpu`, `vram0` …, `disk_output` … */
+  key: string;
+  /** Bytes; for `cpu` busy cores. */
+  used: number;
+  limit: number;
+  /** 0–1, above 1 where a limit was lowered under use. */
+  fraction: number;
+  level: Level;
+  tiers: Tiers | null;
+  /** RAM: whose limit it is. */
+  source: string;
+  /** VRAM: the card. */
+  name: string;
+  /** Disk: where, and what for. */
+  path: string;
+  roles: string[];
+  /** Disk: seconds until full at the present growth. */
+  fullIn: number | null;
+}
+
+export interface Gpu {
+  index: number;
+  utilization: number | null;
+  temperature: number | null;
+  throttled: string;
+}
+
+export interface Rung {
+  name: string;
+  freed: number;
+  seconds: number;
+  detail: string;
+}
+
+export interface Action {
+  time: number;
+  level: Level;
+  text: string;
+  freed: number;
+  goal: number | null;
+  met: boolean;
+  dryRun: boolean;
+  rungs: Rung[];
+}
+
+export interface Status {
+  version: string;
+  /** Seconds since the epoch, on the server's clock; so are all other times. */
+  time: number;
+  host: { name: string; version: string };
+  level: Level;
+  resources: Resource[];
+  process: { rss: number; peak: number; slack: number | null } | null;
+  gpus: Gpu[];
+  temp: { path: string; bytes: number; files: number; growth: number } | null;
+  workerAlive: boolean | null;
+  gate: { state: "open" | "waiting" | "paused"; reason: string; since: number | null; until: number | null };
+  queue: { running: number; pending: number; node: string; progress: number | null };
+  batch: { done: number; total: number; failed: number; retried: number; eta: number | null };
+  lastAction: Action | null;
+  degraded: Record<string, string>;
+  monitor: { interval: number; late: number; problems: Record<string, string> };
+}
+
+type Json = Record<string, unknown>;
+
+const object = (value: unknown): Json => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {});
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+const maybe = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+const level = (value: unknown): Level => (LEVELS.includes(value as Level) ? (value as Level) : "normal");
+const texts = (value: unknown): Record<string, string> =>
+  Object.fromEntries(Object.entries(object(value)).map(([key, reason]) => [key, text(reason) || String(reason)]));
+
+/** Read a status; null where `value` is none. What is missing in it becomes empty, what is unknown is left out. */
+export function readStatus(value: unknown): Status | null {
+  const data = object(value);
+  if (typeof data.level !== "string" || typeof data.resources !== "object") return null;
+  const [host, gate, queue, batch, monitor] = [data.host, data.gate, data.queue, data.batch, data.monitor].map(object) as [
+    Json, Json, Json, Json, Json,
+  ];
+  return {
+    version: text(data.version),
+    time: number(data.time),
+    host: { name: text(host.name), version: text(host.version) },
+    level: level(data.level),
+    resources: Object.entries(object(data.resources)).map(([key, one]) => readResource(key, object(one))),
+    process: data.process ? readProcess(object(data.process)) : null,
+    gpus: list(data.gpus).map((one) => readGpu(object(one))),
+    temp: data.temp ? readTemp(object(data.temp)) : null,
+    workerAlive: typeof data.worker_alive === "boolean" ? data.worker_alive : null,
+    gate: {
+      state: gate.state === "waiting" || gate.state === "paused" ? gate.state : "open",
+      reason: text(gate.reason),
+      since: maybe(gate.since),
+      until: maybe(gate.until),
+    },
+    queue: {
+      running: list(queue.running).length,
+      pending: number(queue.pending),
+      node: text(queue.node),
+      progress: maybe(queue.progress),
+    },
+    batch: {
+      done: number(batch.done),
+      total: number(batch.total),
+      failed: number(batch.failed),
+      retried: number(batch.retried),
+      eta: maybe(batch.eta_seconds),
+    },
+    lastAction: data.last_action ? readAction(data.last_action) : null,
+    degraded: texts(data.degraded),
+    monitor: { interval: number(monitor.interval), late: number(monitor.late), problems: texts(monitor.problems) },
+  };
+}
+
+function readResource(key: string, data: Json): Resource {
+  const tiers = object(data.tiers);
+  const [warning, critical, emergency] = [maybe(tiers.warning), maybe(tiers.critical), maybe(tiers.emergency)];
+  return {
+    key,
+    used: number(data.used),
+    limit: number(data.limit),
+    fraction: number(data.fraction),
+    level: level(data.level),
+    tiers: warning !== null && critical !== null && emergency !== null ? { warning, critical, emergency } : null,
+    source: text(data.source),
+    name: text(data.name),
+    path: text(data.path),
+    roles: list(data.roles).map(text).filter(Boolean),
+    fullIn: maybe(data.full_in),
+  };
+}
+
+function readProcess(data: Json): Status["process"] {
+  return { rss: number(data.rss), peak: number(data.peak), slack: maybe(data.heap_slack) };
+}
+
+function readGpu(data: Json): Gpu {
+  return {
+    index: number(data.index),
+    utilization: maybe(data.utilization),
+    temperature: maybe(data.temperature),
+    throttled: text(data.throttled),
+  };
+}
+
+function readTemp(data: Json): Status["temp"] {
+  return { path: text(data.path), bytes: number(data.bytes), files: number(data.files), growth: number(data.growth) };
+}
+
+/** Read one action of the log. */
+export function readAction(value: unknown): Action {
+  const data = object(value);
+  return {
+    time: number(data.time),
+    level: level(data.level),
+    text: text(data.text) || text(data.why),
+    freed: number(data.freed),
+    goal: maybe(data.goal),
+    met: data.met !== false,
+    dryRun: data.dry_run === true,
+    rungs: list(data.rungs).map((one) => {
+      const rung = object(one);
+      return { name: text(rung.name), freed: number(rung.freed), seconds: number(rung.seconds), detail: text(rung.detail) };
+    }),
+  };
+}
+
+/** What came of `POST /resource_gate/free`. */
+export function readFreed(value: unknown): { freed: number; steps: number; deferred: string } {
+  const data = object(value);
+  return { freed: number(data.freed), steps: list(data.actions).length, deferred: text(data.deferred) };
+}

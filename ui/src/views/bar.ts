@@ -1,0 +1,15 @@
+import { h, setAttr, setVar } from "../dom";
+
+/** A plain progress bar. */
+export class Bar {
+  readonly element = h("div", { class: "rg-bar", attrs: { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" } }, h("i"));
+
+  /** @param fraction 0–1; null: it goes on, nobody knows how far. */
+  update(fraction: number | null, label: string): void {
+    const percent = fraction === null ? null : Math.round(Math.min(1, Math.max(0, fraction)) * 1000) / 10;
+    setAttr(this.element, "aria-valuenow", percent === null ? null : String(Math.round(percent)));
+    setAttr(this.element, "aria-label", label);
+    setVar(this.element, "--at", `${percent ?? 100}%`);
+    setAttr(this.element, "data-endless", percent === null ? "" : null);
+  }
+}

@@ -1,0 +1,41 @@
+import type { Answer, Contribution, Shell, ShellEvents } from "../src/shell";
+
+/** A shell whose server says what the test says. */
+export class FakeShell implements Shell {
+  answer: Answer = { kind: "unreachable" };
+  posted: [string, object][] = [];
+  asked: string[] = [];
+  shown = true;
+  language = "en";
+  texts: Record<string, unknown> = {};
+  marks: (string | null)[] = [];
+  contribution!: Contribution;
+  private readonly listeners: [string, (data: never) => void][] = [];
+
+  clientId = (): string | null => "me";
+  get = (route: string): Promise<Answer> => {
+    this.asked.push(route);
+    return Promise.resolve(this.answer);
+  };
+  post = (route: string, body: object): Promise<Answer> => {
+    this.posted.push([route, body]);
+    return Promise.resolve(this.answer);
+  };
+  on<K extends keyof ShellEvents>(event: K, listener: (data: ShellEvents[K]) => void): () => void {
+    this.listeners.push([event, listener as (data: never) => void]);
+    return () => undefined;
+  }
+  locale = (): string => this.language;
+  translations = (): Promise<Record<string, unknown>> => Promise.resolve(this.texts);
+  active = (): boolean => this.shown;
+  present(contribution: Contribution): void {
+    this.contribution = contribution;
+  }
+  badge(mark: string | null): void {
+    this.marks.push(mark);
+  }
+
+  tell<K extends keyof ShellEvents>(event: K, data: ShellEvents[K]): void {
+    for (const [name, listener] of this.listeners) if (name === event) listener(data as never);
+  }
+}

@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import english from "../../locales/en/main.json";
+import { Texts } from "../src/i18n";
+
+const zh = { zh: { resourceGate: { title: "资源闸门", queue: { pending: { other: "{n} 个等待" } } } } };
+
+describe("texts", () => {
+  it("are in the user's language where there is a translation", () => {
+    expect(new Texts("zh", zh).t("title")).toBe("资源闸门");
+  });
+
+  it("are English, one by one, where a translation lacks them", () => {
+    expect(new Texts("zh", zh).t("level.normal")).toBe("Normal");
+  });
+
+  it("are English for a language that has none, and say so", () => {
+    const texts = new Texts("tr", zh);
+    expect(texts.t("title")).toBe("Resource Gate");
+    expect(texts.spoken).toBe("en");
+  });
+
+  it("are those of the language for a region that has none of its own", () => {
+    expect(new Texts("zh-TW", zh).t("title")).toBe("资源闸门");
+  });
+
+  it("survive translations that are not what they should be", () => {
+    const odd = { zh: { resourceGate: { title: 7, gate: "no tree", level: null } } };
+    const texts = new Texts("zh", odd);
+    expect([texts.t("title"), texts.t("gate.pause"), texts.t("level.normal")]).toEqual(["Resource Gate", "Pause", "Normal"]);
+    expect(texts.find("constructor.name")).toBeUndefined();
+  });
+
+  it("take values, and leave a placeholder without one as it is", () => {
+    const texts = new Texts("en");
+    expect(texts.t("gate.waited", { time: "3 sec" })).toBe("Waited 3 sec");
+    expect(texts.t("gate.waited")).toBe("Waited {time}");
+  });
+
+  it("take literal signs in the form that ComfyUI's files need", () => {
+    const texts = new Texts("zh", { zh: { resourceGate: { title: "a{'@'}b {'{'}x{'}'} {'|'}" } } });
+    expect(texts.t("title")).toBe("a@b {x} |");
+  });
+
+  it("follow the number", () => {
+    expect(new Texts("en").plural("meters.files", 1)).toBe("1 file");
+    expect(new Texts("en").plural("meters.files", 2)).toBe("2 files");
+    expect(new Texts("zh", zh).plural("queue.pending", 1)).toBe("1 个等待");
+  });
+});
+
+/** Every text with its key. */
+function flat(tree: unknown, path = ""): [string, string][] {
+  if (typeof tree === "string") return [[path, tree]];
+  return Object.entries(tree as object).flatMap(([key, value]) => flat(value, path ? `${path}.${key}` : key));
+}
+
+const LOCALES = join(import.meta.dirname, "../../locales");
+const load = (locale: string, file: string): unknown => JSON.parse(readFileSync(join(LOCALES, locale, file), "utf8"));
+const names = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+const others = readdirSync(LOCALES).filter((locale) => locale !== "en" && !locale.includes("."));
+
+describe.each(others)("the %s files", (locale) => {
+  it.each(readdirSync(join(LOCALES, "en")))("%s have the keys and placeholders of the English ones", (file) => {
+    const [here, there] = [new Map(flat(load("en", file))), new Map(flat(load(locale, file)))];
+    expect([...there.keys()].sort()).toEqual([...here.keys()].sort());
+    for (const [key, text] of here) expect([key, names(there.get(key) ?? "")]).toEqual([key, names(text)]);
+  });
+});
+
+describe.each(["en", ...others])("the %s texts", (locale) => {
+  it("hold no sign that ComfyUI's reader would trip over", () => {
+    for (const file of readdirSync(join(LOCALES, locale))) {
+      for (const [key, text] of flat(load(locale, file))) {
+        expect([key, text.replace(/\{(\w+|'[^']*')\}/g, "")]).toEqual([key, expect.not.stringMatching(/[@{}|]/)]);
+      }
+    }
+  });
+});
+
+it("every English text is used somewhere", () => {
+  const source = readdirSync(join(import.meta.dirname, "../src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.name.endsWith(".ts"))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"))
+    .join("\n");
+  // Keys are written out, or end in one value put in: `gate.why.${state}`.
+  const patterns = [...source.matchAll(/["`]([a-z]+(?:\.(?:\w|\$\{[^}]*\})+)*)["`]/gi)].map(
+    ([, key]) => new RegExp(`^${(key ?? "").replace(/[.]/g, "\\.").replace(/\$\{[^}]*\}/g, "\\w+")}$`),
+  );
+  const keys = flat(english.resourceGate).map(([key]) => key.replace(/\.(one|other)$/, ""));
+  expect(keys.filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
+});

@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { chooseLocale, pageShell } from "../src/page";
+
+/** A WebSocket that the test opens, feeds and closes. */
+class FakeSocket extends EventTarget {
+  static all: FakeSocket[] = [];
+  constructor(readonly url: URL) {
+    super();
+    FakeSocket.all.push(this);
+  }
+  say(data: unknown): void {
+    this.dispatchEvent(new MessageEvent("message", { data }));
+  }
+}
+
+const socket = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  vi.stubGlobal("WebSocket", FakeSocket);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("the page's WebSocket", () => {
+  it("stands below the page's own address, under the id that the lease is for", () => {
+    const shell = pageShell({ base: "/comfy", root: "r" });
+    expect(socket().url.protocol).toBe("ws:");
+    expect(socket().url.pathname).toBe("/comfy/ws");
+    expect(socket().url.searchParams.get("clientId")).toBe(shell.clientId());
+    expect(shell.clientId()).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it("brings statuses, actions and changes of the queue, and nothing else", () => {
+    const shell = pageShell({ base: "", root: "r" });
+    const [status, action, queue] = [vi.fn(), vi.fn(), vi.fn()];
+    shell.on("status", status);
+    shell.on("action", action);
+    shell.on("queue", queue);
+    socket().say(JSON.stringify({ type: "resource_gate.status", data: { level: "normal" } }));
+    socket().say(JSON.stringify({ type: "resource_gate.action", data: { freed: 1 } }));
+    socket().say(JSON.stringify({ type: "status", data: {} }));
+    socket().say(JSON.stringify({ type: "progress", data: {} }));
+    socket().say(new Blob());
+    expect([status.mock.calls, action.mock.calls, queue.mock.calls]).toEqual([[[{ level: "normal" }]], [[{ freed: 1 }]], [[null]]]);
+  });
+
+  it("is opened again and again when it breaks, and tells when it is back", () => {
+    const shell = pageShell({ base: "", root: "r" });
+    const told: string[] = [];
+    shell.on("reconnecting", () => told.push("gone"));
+    shell.on("reconnected", () => told.push("back"));
+    socket().dispatchEvent(new Event("open"));
+    socket().dispatchEvent(new Event("close"));
+    vi.advanceTimersByTime(500);
+    socket().dispatchEvent(new Event("close"));
+    vi.advanceTimersByTime(999);
+    expect(FakeSocket.all).toHaveLength(2);
+    vi.advanceTimersByTime(1);
+    expect(FakeSocket.all).toHaveLength(3);
+    socket().dispatchEvent(new Event("open"));
+    expect(told).toEqual(["gone", "gone", "back"]);
+  });
+});
+
+describe("the page's language", () => {
+  it.each([
+    ["ja", ["en"], [], "ja"],
+    [null, ["fr", "zh-CN", "en"], ["zh"], "zh-CN"],
+    [null, ["fr", "en-GB", "zh"], ["zh"], "en-GB"],
+    [null, ["fr"], ["zh"], "en"],
+  ])("asked %s, wanted %j, known %j: %s", (asked, wanted, known, chosen) => {
+    expect(chooseLocale(asked, wanted, known)).toBe(chosen);
+  });
+});
+
+it("the badge stands in the page's title", () => {
+  document.title = "Resource Gate";
+  const shell = pageShell({ base: "", root: "r" });
+  shell.badge("!");
+  shell.badge("…");
+  expect(document.title).toBe("… | Resource Gate");
+  shell.badge(null);
+  expect(document.title).toBe("Resource Gate");
+});

@@ -1,0 +1,72 @@
+/** The part of ComfyUI's frontend that we use, as checked on 1.49.6 and 1.58.1. Both modules are there at run time only. */
+
+interface ComfySidebarTab {
+  id: string;
+  type: "custom";
+  icon: string;
+  title: string;
+  tooltip?: string;
+  label?: string;
+  iconBadge?: string | (() => string | null);
+  /** Called with a detached element, and again on every redraw of the tab's slot. */
+  render(element: HTMLElement): void;
+  /** Called when the panel closes, not when another tab is opened. */
+  destroy?(): void;
+}
+
+interface ComfyExtensionManager {
+  registerSidebarTab(tab: ComfySidebarTab): void;
+  getSidebarTabs(): ComfySidebarTab[];
+  sidebarTab: { activeSidebarTabId: string | null };
+  setting: { get(id: string): unknown };
+  toast: { add(message: { severity: "success" | "info" | "warn" | "error"; summary: string; detail?: string; life?: number }): void };
+}
+
+interface ComfyCommand {
+  id: string;
+  label: string;
+  icon?: string;
+  tooltip?: string;
+  function: () => void | Promise<void>;
+}
+
+interface ComfySetting {
+  id: string;
+  name: string;
+  category?: string[];
+  type: "boolean";
+  defaultValue: boolean;
+  tooltip?: string;
+  onChange?: (value: boolean) => void;
+}
+
+interface ComfyExtension {
+  name: string;
+  commands?: ComfyCommand[];
+  menuCommands?: { path: string[]; commands: string[] }[];
+  settings?: ComfySetting[];
+  setup?: () => void | Promise<void>;
+}
+
+interface ComfyApp {
+  extensionManager: ComfyExtensionManager;
+  registerExtension(extension: ComfyExtension): void;
+}
+
+interface ComfyApi {
+  /** Known once the WebSocket has said hello. */
+  clientId?: string;
+  /** Prefixes the address of the server and `/api`. */
+  fetchApi(route: string, options?: RequestInit): Promise<Response>;
+  addEventListener(type: string, listener: (event: CustomEvent<unknown>) => void): void;
+  removeEventListener(type: string, listener: (event: CustomEvent<unknown>) => void): void;
+  getCustomNodesI18n(): Promise<Record<string, unknown>>;
+}
+
+declare module "comfyui/app" {
+  export const app: ComfyApp;
+}
+
+declare module "comfyui/api" {
+  export const api: ComfyApi;
+}
