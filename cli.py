@@ -68,10 +68,7 @@ def _status(options: argparse.Namespace) -> int:
         if status is None:
             sys.stderr.write(f"resource-gate: {options.server} runs without Resource Gate\n")
             return 1
-        if options.json:
-            text = json.dumps(status)
-        else:
-            text = "\n".join(status_lines(status))
+        text = json.dumps(status) if options.json else "\n".join(status_lines(status))
         clear = "\x1b[H\x1b[2J" if options.watch and not options.json and sys.stdout.isatty() else ""
         sys.stdout.write(f"{clear}{text}\n")
         sys.stdout.flush()

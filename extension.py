@@ -16,6 +16,7 @@ from .gate.brake import Brake
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.progress import BatchProgress
+from .gate.rescue import Rescue
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.history import History
@@ -107,6 +108,9 @@ class Extension:
             ),
             BatchProgress(),
         )
+        self.rescue = Rescue(
+            host, self._ram.read, lambda: self.settings, self.actions, self.gate.again
+        )
         self.watchers = Watchers(changed=self._watched)
         self._request = FreeRequest(
             self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running
@@ -143,6 +147,7 @@ class Extension:
         Routes(self, self.watchers).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
+        self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)

@@ -8,103 +8,33 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
-GIB = 1024**3
-MIB = 1024**2
+from .settings_model import GIB, MIB, Gate, Monitor, Reclaim, Section, Settings, Tiers
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "GIB",
+    "MIB",
+    "Gate",
+    "Monitor",
+    "Reclaim",
+    "Refusal",
+    "Section",
+    "Settings",
+    "SettingsRefused",
+    "SettingsStore",
+    "Tiers",
+    "changed",
+]
+
 ENVIRONMENT_PREFIX = "RESOURCE_GATE_"
-
-Share = Annotated[float, Field(ge=0.01, le=1.0)]
-Bytes = Annotated[int, Field(ge=0, le=2**50)]
-
-
-class Section(BaseModel):
-    """A group of settings; unknown names are errors, so that a typing mistake is told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Tiers(Section):
-    """Where levels begin: as a share of the limit, or as bytes left (0: not used), whichever comes first."""
-
-    warning: Share = 0.85
-    critical: Share = 0.90
-    emergency: Share = 0.95
-    leave: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
-    """A level is left this far below where it was entered."""
-    warning_free: Bytes = 0
-    critical_free: Bytes = 0
-    emergency_free: Bytes = 0
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Tiers:
-        if not self.warning <= self.critical <= self.emergency:
-            raise ValueError("warning ≤ critical ≤ emergency must hold")
-        free = [f for f in (self.warning_free, self.critical_free, self.emergency_free) if f]
-        if free != sorted(free, reverse=True):
-            raise ValueError("warning_free ≥ critical_free ≥ emergency_free must hold")
-        if self.leave >= self.warning:
-            raise ValueError("leave must be smaller than warning")
-        return self
-
-
-class Monitor(Section):
-    """How often to look, and at which limit."""
-
-    interval: Annotated[float, Field(ge=0.1, le=60.0)] = 5.0
-    """Seconds between samples at rest."""
-    interval_min: Annotated[float, Field(ge=0.05, le=5.0)] = 0.1
-    """Seconds between samples when little headroom is left."""
-    interval_watched: Annotated[float, Field(ge=0.1, le=60.0)] = 1.0
-    """Seconds between samples while a panel is open."""
-    ram_limit: Bytes = 0
-    """A limit set by hand; it wins where it is tighter than the machine's own. 0: none."""
-
-
-class Reclaim(Section):
-    """What may be given back, and how eagerly."""
-
-    enabled: bool = True
-    dry_run: bool = False
-    """Say what would be done, and do nothing."""
-    pause: Annotated[float, Field(ge=0.0, le=3600.0)] = 15.0
-    """Seconds after an action before the next at the same level."""
-    trim_slack: Bytes = 512 * MIB
-    """Free bytes inside the heap from which giving them back to the system is worth its time."""
-    gc_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
-    """Share of time that garbage collection of ours may take."""
-    temp_clean: bool = True
-    temp_age: Annotated[float, Field(ge=60.0, le=30 * 86400.0)] = 3600.0
-    """Seconds after which an unreferenced temp file has expired."""
-
-
-class Gate(Section):
-    """When a prompt may start."""
-
-    enabled: bool = True
-    brake: bool = True
-    """Look at the memory before each node of a running prompt, too."""
-    wait: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
-    """Seconds a prompt waits at most for memory to fall."""
-    on_timeout: Literal["run", "hold"] = "run"
-    """After that: run it all the same, as ComfyUI would have, or hold it until memory has fallen."""
-
-
-class Settings(Section):
-    """All of them. Sections are frozen: a change makes a new object, which the store hands to who listens."""
-
-    ram: Tiers = Tiers()
-    vram: Tiers = Tiers()
-    cpu: Tiers = Tiers()
-    disk: Tiers = Tiers(emergency_free=1 * GIB)
-    monitor: Monitor = Monitor()
-    reclaim: Reclaim = Reclaim()
-    gate: Gate = Gate()
 
 
 @dataclass(frozen=True)
@@ -143,7 +73,8 @@ def _range_of(path: tuple[Any, ...]) -> str:
 def _value_at(settings: Settings, path: tuple[Any, ...]) -> Any:
     value: Any = settings
     for name in path:
-        value = getattr(value, str(name), None)
+        known = isinstance(value, BaseModel) and name in type(value).model_fields
+        value = getattr(value, name) if known else None
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
@@ -174,8 +105,8 @@ def changed(current: Settings, change: Mapping[str, Any]) -> Settings:
         ) from None
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], Any]:
-    found: dict[tuple[str, str], Any] = {}
+def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for key, text in environment.items():
         if not key.startswith(ENVIRONMENT_PREFIX):
             continue
@@ -183,10 +114,21 @@ def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], A
         if section not in Settings.model_fields or not name:
             continue  # RESOURCE_GATE_… names that are not settings (a test's own) are none of our business
         try:
-            found[section, name] = json.loads(text)
-        except ValueError:
-            found[section, name] = text
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        found.setdefault(section, {})[name] = value
     return found
+
+
+def _difference(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What differs from the defaults, by section. (A section's own defaults are not always those of `Settings`.)"""
+    defaults = Settings().model_dump()
+    return {
+        section: different
+        for section, values in settings.model_dump().items()
+        if (different := {name: v for name, v in values.items() if v != defaults[section][name]})
+    }
 
 
 class SettingsStore:
@@ -203,6 +145,7 @@ class SettingsStore:
         self._path = path
         self._environment = os.environ if environment is None else environment
         self._listeners: list[Callable[[Settings], None]] = []
+        self._lock = threading.Lock()
         self.problems: list[str] = []
         self._saved = self._read()
         self.current = self._with_environment(self._saved)
@@ -212,28 +155,32 @@ class SettingsStore:
         self._listeners.append(listener)
 
     def change(self, change: Mapping[str, Any]) -> Settings:
-        """Apply a nested change, save it, tell the listeners.
+        """Apply a nested change, save it, tell the listeners. Any thread.
 
         Raises:
             SettingsRefused: as `changed`; nothing is saved.
             OSError: the file could not be written; nothing is changed.
         """
-        saved = changed(self._saved, change)
-        current = self._with_environment(saved)
-        self._write(saved)
-        self._saved, self.current = saved, current
+        with self._lock:
+            saved = changed(self._saved, change)
+            current = self._with_environment(saved)
+            self._write(saved)
+            self._saved, self.current = saved, current
         for listener in self._listeners:
             listener(current)
         return current
 
     def _read(self) -> Settings:
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return Settings()
         try:
-            data = json.loads(self._path.read_text("utf-8"))
+            # An editor of Windows may have put a byte order mark in front.
+            data = json.loads(self._path.read_text("utf-8-sig"))
             if not isinstance(data, dict):
                 raise ValueError("it is not a JSON object")
-        except (OSError, ValueError) as error:
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, ValueError, RecursionError) as error:
             self.problems.append(f"{self._path} cannot be read ({error}); the defaults stay in force")
             return Settings()
         settings = Settings()
@@ -242,18 +189,25 @@ class SettingsStore:
         return settings
 
     def _with_environment(self, settings: Settings) -> Settings:
-        for (section, name), value in _from_environment(self._environment).items():
-            settings = self._take_each(settings, section, {name: value}, "the environment")
+        for section, values in _from_environment(self._environment).items():
+            settings = self._take_each(settings, section, values, "the environment")
         return settings
 
     def _take_each(self, settings: Settings, section: str, values: Any, where: str) -> Settings:
-        """Take a section whole where it is right (values may only be right together), else value by value."""
-        try:
-            return changed(settings, {section: values})
-        except SettingsRefused as whole:
-            if not isinstance(values, dict):
-                self._tell(whole, where)
-                return settings
+        """Take what is right of a section together (values may only be right together), else value by value."""
+        while True:
+            try:
+                return changed(settings, {section: values})
+            except SettingsRefused as refused:
+                if not isinstance(values, dict) or not values:
+                    self._tell(refused, where)
+                    return settings
+                wrong = {r.field for r in refused.refusals} & {f"{section}.{name}" for name in values}
+                if wrong:
+                    self._tell(refused, where)
+            if not wrong:
+                break
+            values = {name: value for name, value in values.items() if f"{section}.{name}" not in wrong}
         for name, value in values.items():
             try:
                 settings = changed(settings, {section: {name: value}})
@@ -271,7 +225,7 @@ class SettingsStore:
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".settings", suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(settings.model_dump(exclude_defaults=True), file, indent=2)
+                json.dump(_difference(settings), file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._path)

@@ -13,7 +13,7 @@ from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.guard import shortage_of
 from ..reclaim.host import Place
-from ..reclaim.ladder import Ladder
+from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 
@@ -73,6 +73,7 @@ class Admission:
         self._paused_since: float | None = None
         self._wait: _Wait | None = None
         self._state = GateState()
+        self._clear_before: set[str] = set()
 
     @property
     def state(self) -> GateState:
@@ -92,6 +93,11 @@ class Admission:
             self._paused_since = None
         self._show(GateState())
 
+    def clear_before(self, job_id: str) -> None:
+        """Free all that can be freed before this job's next start. Any thread."""
+        with self._lock:
+            self._clear_before.add(job_id)
+
     def may_start(self, job: Job) -> Verdict:
         """Decide. With enough headroom this costs one reading."""
         if self._paused_since is not None:
@@ -101,6 +107,8 @@ class Admission:
         settings = self._settings()
         if not settings.gate.enabled:
             return self._start()
+        if job.id in self._clear_before:
+            self._clear(job)
         reading = self._read()
         if self._wait is not None and self._wait.job != job.id:
             self._wait = None
@@ -135,6 +143,12 @@ class Admission:
             )
             return self._start()
         return self._hold(job, reading, settings)
+
+    def _clear(self, job: Job) -> None:
+        with self._lock:
+            self._clear_before.discard(job.id)
+        why = f"before prompt {job.id} starts again"
+        self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
 
     def _free(self, reading: MemoryReading, settings: Settings) -> MemoryReading:
         if not settings.reclaim.enabled:

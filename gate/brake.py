@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -42,6 +44,12 @@ class Peak(Protocol):
         ...
 
 
+log = logging.getLogger(__name__)
+
+REMEMBERED_CAREFUL = 100
+"""Jobs that the brake is careful with; the oldest are forgotten."""
+
+
 @dataclass
 class _Running:
     kind: str
@@ -73,12 +81,23 @@ class Brake:
         self._resident = resident
         self._needs = NodeNeeds()
         self._running: _Running | None = None
+        self._careful: deque[str] = deque(maxlen=REMEMBERED_CAREFUL)
+
+    def careful_with(self, job_id: str) -> None:
+        """Before each node of this job, let go of all that no later node needs. Any thread.
+
+        For a job that was interrupted because it filled the memory: what its node takes is not known to the end.
+        """
+        self._careful.append(job_id)
 
     def before_node(self, node: NodeStart) -> None:
         """Make room, if there is too little. On the worker thread, between nodes."""
         self.node_ended()
         settings = self._settings()
-        if settings.gate.brake and settings.reclaim.enabled:
+        if node.job_id in self._careful:
+            why = f"before node {node.node_id} ({node.class_type}) of a prompt that filled the memory before"
+            self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_NODES)
+        elif settings.gate.brake and settings.reclaim.enabled:
             self._make_room(node, settings)
         self._running = _Running(node.class_type, arithmetic_need(node.inputs), self._resident())
         self._peak.start()
@@ -92,13 +111,17 @@ class Brake:
         if peak:
             now = self._resident()
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
-            mapped = (now.rss - now.anonymous) - (ran.base.rss - ran.base.anonymous)
-            self._needs.learn(ran.kind, ran.arithmetic, peak - ran.base.rss - max(0, mapped))
+            mapped = now.rss - now.anonymous
+            self._needs.learn(ran.kind, ran.arithmetic, peak - mapped - ran.base.anonymous)
 
     def _make_room(self, node: NodeStart, settings: Settings) -> None:
         reading = self._read()
         need = self._needs.expect(node.class_type, node.inputs)
         ahead = level_of(reading.used + need, reading.limit, settings.ram)
+        log.debug(
+            "before node %s (%s): %s of %s used, expecting %s more",
+            *(node.node_id, node.class_type, human(reading.used), human(reading.limit), human(need)),
+        )
         if ahead < Level.CRITICAL:
             return
         entry = min(entry_of(tier, reading.limit, settings.ram) for tier in (Level.CRITICAL, Level.EMERGENCY))

@@ -16,6 +16,11 @@ class Gate:
         self.brake = brake
         self.progress = progress
 
+    def again(self, job_id: str) -> None:
+        """A job was interrupted because it filled the memory, and will start again. Any thread."""
+        self.admission.clear_before(job_id)
+        self.brake.careful_with(job_id)
+
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue."""
         self.progress.waiting()

@@ -99,6 +99,13 @@ class QueueHost(Protocol):
         """Make the worker ask again now."""
         ...
 
+    def requeue(self, job_id: str) -> bool:
+        """Interrupt this job if it runs, and put it back first in line with the same id; tells whether it runs.
+
+        Who waits for it sees one job that takes longer: no history entry, no event of the first attempt's end.
+        """
+        ...
+
     def view(self) -> QueueView:
         """Look at the queue."""
         ...

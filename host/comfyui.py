@@ -54,6 +54,10 @@ class ComfyUIHost:
         """Make the worker ask again now."""
         self._hooks.wake()
 
+    def requeue(self, job_id: str) -> bool:
+        """Interrupt a running prompt and put it back first in line."""
+        return self._hooks.requeue(job_id)
+
     def view(self) -> QueueView:
         """Running and pending prompts, the running node and its progress."""
         running, pending = self._server.prompt_queue.get_current_queue_volatile()

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..gate.host import Job, JobListener, NodeStart, Outcome, Verdict
 from ..reclaim.host import Place
+from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class QueueHooks:
         self._work: list[Callable[[Place], None]] = []
         self._work_lock = threading.Lock()
         self._again = threading.Event()
+        self._requeue = Requeue(queue, nodes_module)
         self._told: set[str] = set()
         self.degraded: dict[str, str] = {}
         self.worker: threading.Thread | None = None
@@ -76,6 +78,10 @@ class QueueHooks:
             self._work.append(work)
         self.wake()
 
+    def requeue(self, prompt_id: str) -> bool:
+        """Interrupt a running prompt and put it back first in line; False where it does not run. Any thread."""
+        return "gate" not in self.degraded and self._requeue.ask(prompt_id)
+
     def wake(self) -> None:
         """Make the worker ask again. Any thread."""
         self._again.set()
@@ -102,12 +108,11 @@ class QueueHooks:
                     self._again.wait(min(max(verdict.again_in, 0.0), MAX_NAP))
                     return None
                 with queue.mutex:
-                    if queue.queue and queue.queue[0] is head:
-                        taken = original(timeout=0)
-                        if taken is not None:
-                            self._contain("started", partial(self._tell_started, job))
-                        return taken
-                # Deleted, or another came in front, while we looked: that one has not been asked about.
+                    # Deleted, or another came in front, while we looked: that one has not been asked about.
+                    taken = original(timeout=0) if queue.queue and queue.queue[0] is head else None
+                if taken is not None:
+                    self._contain("started", partial(self._tell_started, job))
+                    return taken
 
         queue.get = get
 
@@ -128,6 +133,7 @@ class QueueHooks:
             return Verdict(True)
 
     def _tell_started(self, job: Job) -> None:
+        self._requeue.started(job.id)
         if self._listener is not None:
             self._listener.started(job)
 
@@ -136,6 +142,8 @@ class QueueHooks:
 
         def task_done(item_id: Any, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> Any:
             self.node = None
+            if self._took_back(item_id, status):
+                return None
             item = queue.currently_running.get(item_id)
             result = original(item_id, history_result, status, *args, **kwargs)
             if item is not None and self._listener is not None:
@@ -144,6 +152,13 @@ class QueueHooks:
             return result
 
         queue.task_done = task_done
+
+    def _took_back(self, item_id: Any, status: Any) -> bool:
+        try:
+            return self._requeue.take_back(item_id, status)
+        except Exception as error:  # noqa: BLE001 - then it ends as any interrupted prompt
+            self._tell_once("requeue", error)
+            return False
 
     def _wrap_before_node(self) -> None:
         original = self._nodes.before_node_execution

@@ -180,6 +180,10 @@ class EmbeddedHost:
         """From now on `listener` is asked and told; one at a time."""
         self._worker.attach(listener)
 
+    def requeue(self, job_id: str) -> bool:
+        """Interrupt a running prompt and put it back first in line."""
+        return self.queue.requeue(job_id)
+
     def wake(self) -> None:
         """Make the worker ask again now. Any thread."""
         self._worker.wake()
@@ -214,7 +218,16 @@ class EmbeddedHost:
     def _run(self, item: Item) -> tuple[Outcome, Ended]:
         interrupted = self.queue.interrupted
         before_node = self._worker.before_node
-        execution = Execution(item, self.nodes, self._cache, self.folders, interrupted, before_node, self.push)
+        execution = Execution(
+            item,
+            self.nodes,
+            self._cache,
+            self.folders,
+            interrupted,
+            before_node,
+            self.push,
+            lambda: self.queue.put_back,
+        )
         self._execution = execution
         try:
             return execution.run()

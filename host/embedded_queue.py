@@ -75,6 +75,8 @@ class PromptQueue:
         self._orders = itertools.count()
         self.interrupted = threading.Event()
         """Set while the running prompt is to stop."""
+        self.put_back = False
+        """Whether it is then to go back first in line, instead of into the history."""
 
     def put(
         self,
@@ -109,6 +111,26 @@ class PromptQueue:
             self._running = self._pending.pop(0)
             # An interrupt sent while nothing ran meant nothing that runs now.
             self.interrupted.clear()
+            self.put_back = False
+        self._changed()
+        return True
+
+    def requeue(self, prompt_id: str) -> bool:
+        """Stop the running prompt, if it is that one, and put it back first in line. Tells whether it will."""
+        with self._lock:
+            if self._running is None or self._running.id != prompt_id:
+                return False
+            self.put_back = True
+            self.interrupted.set()
+            return True
+
+    def took_back(self) -> bool:
+        """Put the interrupted prompt back, with its number, where that was asked for. Tells whether it was."""
+        with self._lock:
+            if self._running is None or not self.put_back:
+                return False
+            self._pending.insert(0, self._running)
+            self._running, self.put_back = None, False
         self._changed()
         return True
 
@@ -149,6 +171,7 @@ class PromptQueue:
         with self._lock:
             if self._running is None or prompt_id not in (None, self._running.id):
                 return False
+            self.put_back = False  # the user's word counts more than ours
             self.interrupted.set()
             return True
 

@@ -28,6 +28,7 @@ class Execution:
     Args:
         before_node: called between nodes, before each that runs.
         emit: sends an event (name, data, client or None for all).
+        unseen: whether an interrupt is to stay unseen, because the prompt goes back in line.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Execution:
         interrupted: Any,
         before_node: Callable[[NodeStart], None],
         emit: Callable[[str, Mapping[str, Any], str | None], None],
+        unseen: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._unseen = unseen
         self.item = item
         self.node: tuple[str, str] | None = None
         """Id and class of the node that runs."""
@@ -90,7 +93,8 @@ class Execution:
             self._cache.drop_earlier()
         except Interrupted:
             log.info("prompt %s was interrupted", job_id)
-            self._message("execution_interrupted", self._where(node_id), to_all=True)
+            if not self._unseen():
+                self._message("execution_interrupted", self._where(node_id), to_all=True)
             outcome = Outcome(job_id, False, "interrupted", "interrupted by the user", node_id)
         except Exception as error:  # noqa: BLE001 - whatever a node raises ends its prompt, never the worker
             outcome = self._failed(node_id, error)

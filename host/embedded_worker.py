@@ -108,6 +108,8 @@ class Worker:
         if self._stopping:
             self._queue.interrupt()
         outcome, ended = self._run(item)
+        if outcome.error_type == "interrupted" and self._queue.took_back():
+            return
         if listener is not None:
             # Before the history shows it: who reads there that a job is done must find it in the journal, too.
             self._contain("end of prompt", listener.ended, outcome)

@@ -45,7 +45,7 @@ def run(client: Any, prompt: Any) -> tuple[Any, set[str]]:
     prompt_id = client.submit(prompt)
     client.wait_for_end(prompt_id)
     entry = client.call("GET", f"/history/{prompt_id}")[prompt_id]
-    messages = dict((event, data) for event, data in entry["status"]["messages"])
+    messages = {event: data for event, data in entry["status"]["messages"]}
     return entry, set(prompt) - set(messages["execution_cached"]["nodes"])
 
 
