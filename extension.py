@@ -17,6 +17,7 @@ from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
+from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.history import History
@@ -108,13 +109,9 @@ class Extension:
             ),
             BatchProgress(),
         )
-        self.rescue = Rescue(
-            host, self._ram.read, lambda: self.settings, self.actions, self.gate.again
-        )
+        self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.watchers = Watchers(changed=self._watched)
-        self._request = FreeRequest(
-            self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running
-        )
+        self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self._status = Status(
             host,
             self._latest,
@@ -268,20 +265,12 @@ class Extension:
             self.host.push("resource_gate.action", action.as_dict(), client)
 
 
-_running: Extension | None = None
-
-
-def running() -> Extension | None:
-    """The instance that runs in this process; for Python code that has no other way to it."""
-    return _running
-
-
 def run_on(host: Host) -> Extension:
     """Build and start the instance of this process."""
-    global _running
-    _running = Extension(host)
-    _running.start()
-    return _running
+    extension = Extension(host)
+    set_running(extension)
+    extension.start()
+    return extension
 
 
 def passing_nodes() -> Sequence[PassNode]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .api.status import resources
-from .extension import Extension, running
 from .host.standalone import StandaloneHost
+from .instance import running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.process import ProcessReader
@@ -18,6 +18,9 @@ from .reclaim.ladder import Ladder
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
 from .settings import SettingsStore
+
+if TYPE_CHECKING:
+    from .extension import Extension
 
 
 class ResourceOptimizer:

@@ -55,6 +55,12 @@ class Monitor(Section):
     ram_limit: Bytes = 0
     """A limit set by hand; it wins where it is tighter than the machine's own. 0: none."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Monitor:
+        if self.interval_min > self.interval:
+            raise ValueError("interval_min ≤ interval must hold")
+        return self
+
 
 class Reclaim(Section):
     """What may be given back, and how eagerly."""

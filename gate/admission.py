@@ -123,6 +123,12 @@ class Admission:
             return self._hold(job, reading, settings)
         return self._wait_on(job, self._wait, reading, settings)
 
+    def nothing_waits(self) -> None:
+        """No prompt is held any more; on the worker thread."""
+        if self._state.job is not None:
+            self._wait = None
+            self._show(GateState())
+
     def _wait_on(self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings) -> Verdict:
         now = self._clock()
         level = level_of(reading.used, reading.limit, settings.ram)
@@ -154,9 +160,7 @@ class Admission:
         if not settings.reclaim.enabled:
             return reading
         level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
-        self._ladder.climb(
-            shortage_of("ram", reading.used, reading.limit, level, settings.ram), Place.BETWEEN_PROMPTS
-        )
+        self._ladder.climb(shortage_of("ram", reading.used, reading.limit, level, settings.ram), Place.BETWEEN_PROMPTS)
         return self._read()
 
     def _fits(self, reading: MemoryReading, settings: Settings) -> bool:

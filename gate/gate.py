@@ -26,6 +26,10 @@ class Gate:
         self.progress.waiting()
         return self.admission.may_start(job)
 
+    def nothing_waits(self) -> None:
+        """The queue is empty."""
+        self.admission.nothing_waits()
+
     def started(self, job: Job) -> None:
         """The prompt has left the queue."""
         self.progress.started(job)

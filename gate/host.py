@@ -58,6 +58,10 @@ class JobListener(Protocol):
         """Asked before a prompt leaves the queue, again and again until it may."""
         ...
 
+    def nothing_waits(self) -> None:
+        """The queue is empty: a prompt that was held may have been deleted."""
+        ...
+
     def started(self, job: Job) -> None:
         """The prompt has left the queue."""
         ...

@@ -6,9 +6,11 @@ when the link is made (since 0.3.66), and on older versions an entry that a pend
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..gate.host import Job
@@ -30,9 +32,24 @@ class _Entry:
     value: Any
 
 
+class _Prompt:
+    """A prompt that ran: its cache keys by node, its graph, and, once they are asked for, its signatures.
+
+    Of ComfyUI's key set only the keys: the set holds the cache itself, with all that is in it.
+    """
+
+    def __init__(self, keys: Mapping[str, Any], graph: Graph) -> None:
+        self.keys, self.graph = keys, graph
+
+    @cached_property
+    def signed(self) -> dict[str, int]:
+        return signatures(self.graph)
+
+
 @dataclass(frozen=True)
 class _RunAgain:
-    cache: Any
+    cache: weakref.ref[Any]
+    """Weak: `/free` makes ComfyUI let go of the cache with all that is in it, and so must we."""
     key: Any
     node_id: str
 
@@ -46,7 +63,7 @@ class OutputCache:
 
     def __init__(self, may_change: Callable[[str], bool]) -> None:
         self._may_change = may_change
-        self._prompts: deque[tuple[Any, Graph]] = deque(maxlen=REMEMBERED_PROMPTS)
+        self._prompts: deque[_Prompt] = deque(maxlen=REMEMBERED_PROMPTS)
         self._run_again: list[_RunAgain] = []
 
     def outputs(self, executor: Any, node: NodeFrame | None, waiting: Job | None) -> list[CachedOutput]:
@@ -85,7 +102,7 @@ class OutputCache:
             return
         key = key_set.get_data_key(node_id)
         if key is not None:
-            self._run_again.append(_RunAgain(own, key, node_id))
+            self._run_again.append(_RunAgain(weakref.ref(own), key, node_id))
 
     def before_prompt(self, executor: Any, job: Job) -> None:
         """Pop the entries of `run_again` that the waiting prompt would otherwise wrongly take from the cache."""
@@ -100,11 +117,14 @@ class OutputCache:
                 consumers.setdefault(source, []).append(node_id)
         left = []
         for one in self._run_again:
+            own = one.cache()
+            if own is None:
+                continue
             followers = consumers.get(one.node_id, [])
             if followers and all(self._stays(f, job.graph, signed, cached) for f in followers):
                 left.append(one)
             else:
-                one.cache.cache.pop(one.key, None)
+                own.cache.pop(one.key, None)
         self._run_again = left
 
     def _stays(self, node_id: str, graph: Graph, signed: Mapping[str, int], cached: set[int]) -> bool:
@@ -125,15 +145,15 @@ class OutputCache:
     def _remember(self, cache: Any) -> None:
         key_set = getattr(cache, "cache_key_set", None)
         dynprompt = getattr(cache, "dynprompt", None)
-        if key_set is None or dynprompt is None or (self._prompts and self._prompts[-1][0] is key_set):
+        if key_set is None or dynprompt is None or (self._prompts and self._prompts[-1].keys is key_set.keys):
             return
-        self._prompts.append((key_set, dynprompt.original_prompt))
+        self._prompts.append(_Prompt(key_set.keys, dynprompt.original_prompt))
 
     def _signature_of_keys(self) -> dict[Any, int]:
         known: dict[Any, int] = {}
-        for key_set, graph in self._prompts:
-            signed = signatures(graph)
-            known.update((key, signed[node_id]) for node_id, key in key_set.keys.items() if node_id in signed)
+        for prompt in self._prompts:
+            signed = prompt.signed
+            known.update((key, signed[node_id]) for node_id, key in prompt.keys.items() if node_id in signed)
         return known
 
     def _cached_signatures(self, cache: Any) -> set[int]:
@@ -157,10 +177,10 @@ class OutputCache:
         return Use.REUSABLE if entry.key in wanted else Use.EARLIER
 
     def _label(self, entry: _Entry, cache: Any) -> str:
-        for key_set, graph in reversed(self._prompts):
-            for node_id, key in key_set.keys.items():
-                if key == entry.key and node_id in graph:
-                    return f"{node_id} {graph[node_id].get('class_type', '')}"
+        for prompt in reversed(self._prompts):
+            for node_id, key in prompt.keys.items():
+                if key == entry.key and node_id in prompt.graph:
+                    return f"{node_id} {prompt.graph[node_id].get('class_type', '')}"
         return entry.node_id or "an earlier node"
 
 

@@ -32,9 +32,7 @@ class Models:
             if patcher is None or getattr(loaded.device, "type", "cpu") == "cpu":
                 continue
             module = getattr(patcher, "model", patcher)
-            found.append(
-                LoadedModel(loaded, type(module).__name__, int(patcher.loaded_size()), id(module) in needed)
-            )
+            found.append(LoadedModel(loaded, type(module).__name__, int(patcher.loaded_size()), id(module) in needed))
         return sorted(found, key=lambda m: -m.vram)
 
     def unload(self, models: Iterable[LoadedModel]) -> None:
@@ -71,9 +69,7 @@ class Models:
             for i in range(api.device_count()):
                 free, total = api.mem_get_info(i)
                 freeable = api.memory_reserved(i)
-                found.append(
-                    GpuReading(i, api.get_device_name(i), total - free, total, "torch", freeable=freeable)
-                )
+                found.append(GpuReading(i, api.get_device_name(i), total - free, total, "torch", freeable=freeable))
         mps = getattr(torch, "mps", None)
         if not found and mps is not None and torch.backends.mps.is_available():
             total = int(mps.recommended_max_memory())

@@ -70,7 +70,7 @@ class QueueHooks:
         if "gate" in self.degraded:
             return None
         with self._queue.mutex:
-            return _job_of(self._queue.queue[0]) if self._queue.queue else None
+            return self._read(self._queue.queue[0]) if self._queue.queue else None
 
     def on_worker(self, work: Callable[[Place], None]) -> None:
         """Run `work` at the next boundary; at once where the worker idles. Any thread."""
@@ -98,12 +98,13 @@ class QueueHooks:
             while True:
                 self._again.clear()
                 head = self._wait_for_head(timeout)
-                job = None if head is None else _job_of(head)
+                job = self._read(head)
                 self._contain("between prompts", partial(self._between_prompts, executor, job))
                 self._do_work(Place.BETWEEN_PROMPTS)
-                if head is None or job is None:
+                if head is None:
+                    self._contain("admission", self._tell_nothing_waits)
                     return None
-                verdict = self._ask(job)
+                verdict = Verdict(True) if job is None else self._ask(job)
                 if not verdict.start:
                     self._again.wait(min(max(verdict.again_in, 0.0), MAX_NAP))
                     return None
@@ -111,7 +112,8 @@ class QueueHooks:
                     # Deleted, or another came in front, while we looked: that one has not been asked about.
                     taken = original(timeout=0) if queue.queue and queue.queue[0] is head else None
                 if taken is not None:
-                    self._contain("started", partial(self._tell_started, job))
+                    if job is not None:
+                        self._contain("started", partial(self._tell_started, job))
                     return taken
 
         queue.get = get
@@ -124,6 +126,14 @@ class QueueHooks:
                 queue.not_empty.wait(timeout)
             return queue.queue[0] if queue.queue else None
 
+    def _read(self, item: Any | None) -> Job | None:
+        """The item as a job; None where there is none, or a fork's has a shape that we cannot read."""
+        try:
+            return None if item is None else _job_of(item)
+        except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
+            self._tell_once("reading the queue", error)
+            return None
+
     def _ask(self, job: Job) -> Verdict:
         listener = self._listener
         try:
@@ -131,6 +141,10 @@ class QueueHooks:
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
             self._tell_once("admission", error)
             return Verdict(True)
+
+    def _tell_nothing_waits(self) -> None:
+        if self._listener is not None:
+            self._listener.nothing_waits()
 
     def _tell_started(self, job: Job) -> None:
         self._requeue.started(job.id)
@@ -177,9 +191,7 @@ class QueueHooks:
         if self._work:
             self._do_work(Place.BETWEEN_NODES)
         if self._listener is not None:
-            self._listener.before_node(
-                NodeStart(self.node.prompt_id, self.node.node_id, self.node.class_type, inputs)
-            )
+            self._listener.before_node(NodeStart(self.node.prompt_id, self.node.node_id, self.node.class_type, inputs))
 
     def _do_work(self, place: Place) -> None:
         with self._work_lock:

@@ -93,6 +93,8 @@ class Worker:
             self._do_work(Place.BETWEEN_PROMPTS)
             item = self._queue.head()
             if item is None:
+                if self._listener is not None:
+                    self._contain("admission", lambda listener: listener.nothing_waits(), self._listener)
                 self._signal.wait()
                 continue
             verdict = self._may_start(item.job)

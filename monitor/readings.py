@@ -25,7 +25,7 @@ class Level(IntEnum):
 class MemoryReading:
     """RAM as the tightest limit sees it: that limit is what the kernel kills at.
 
-    `used` leaves out page cache (both active and inactive file pages), which the kernel drops before it kills.
+    `used` leaves out page cache (both active and inactive file pages): the kernel drops it before it kills.
     """
 
     used: int
@@ -46,7 +46,7 @@ class MemoryReading:
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
-    """This process: bytes resident, its peak since start, the anonymous part, and free bytes the heap holds."""
+    """This process: bytes resident, peak since start, the anonymous part, and free bytes the heap holds."""
 
     rss: int
     peak: int
@@ -56,11 +56,13 @@ class ProcessReading:
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """Busy share of the machine (0–1 over all cores) and of this process (in cores), since the last sample."""
+    """Busy share of the machine (0–1 over all cores) and of this process (in cores) of late."""
 
     fraction: float
     process_cores: float
     cores: int
+    load: tuple[float, float, float] | None = None
+    """Mean length of the run queue over 1, 5 and 15 minutes; None on Windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,15 @@ class GpuReading:
     freeable: int | None = None
     """Bytes of `used` that ComfyUI's own process could give back."""
     utilization: float | None = None
+    """Share of the last moments in which a kernel ran, 0–1."""
     temperature: float | None = None
+    """Degrees Celsius."""
     power: float | None = None
+    """Watts."""
     throttled: str | None = None
+    """Why its clocks are held down, in words; None where they are not, or the driver does not tell."""
+    uuid: str | None = None
+    """What the driver calls this card; tells the same card told of by two sources."""
 
     @property
     def fraction(self) -> float:
@@ -106,12 +114,30 @@ class DiskReading:
 
 @dataclass(frozen=True, slots=True)
 class TempReading:
-    """ComfyUI's temp folder: bytes and number of files in it, and bytes a second it grew by since the last look."""
+    """ComfyUI's temp folder: bytes and files in it, and bytes a second it grew by since the last look."""
 
     path: str
     bytes: int
     files: int
     growth: float = 0.0
+    complete: bool = True
+    """False where the walk ran out of time: `bytes` and `files` are then what it saw until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class PressureReading:
+    """Signs of memory trouble beside the levels, never the only ground for an action; None: not told here."""
+
+    some: float | None = None
+    """Share of the last 10 s in which at least one task waited for memory, 0–1 (Linux PSI)."""
+    full: float | None = None
+    """The same for all tasks at once: thrash."""
+    stalled: float | None = None
+    """Seconds so far in which at least one task waited."""
+    swap_used: int | None = None
+    swap_total: int | None = None
+    oom_kills: int | None = None
+    """Processes that the kernel killed for memory so far: in the own cgroup where it counts, else in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +154,11 @@ class Sample:
     gpus: tuple[GpuReading, ...] = ()
     disks: tuple[DiskReading, ...] = ()
     temp: TempReading | None = None
+    pressure: PressureReading | None = None
+    fill_rate: float = 0.0
+    """Bytes a second by which RAM in use rose at last; negative while it falls."""
+    ages: Mapping[str, float] = field(default_factory=dict)
+    """By reader that runs aside (`nvml`, `torch`, `disks`, `temp`): seconds since it last told."""
     levels: Mapping[str, Level] = field(default_factory=dict)
     """By resource name: `ram`, `cpu`, `vram0` …, `disk_output` …"""
     interval: float = 0.0

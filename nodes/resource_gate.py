@@ -57,9 +57,7 @@ def describe(run: Callable[..., None]) -> PassNode:
                 1,
                 100,
             ),
-            Widget(
-                "free_disk_gb", "float", 1.0, "Let the workflow go on with this much disk left.", 0, 10000, 0.5
-            ),
+            Widget("free_disk_gb", "float", 1.0, "Let the workflow go on with this much disk left.", 0, 10000, 0.5),
             Widget("wait_seconds", "int", 60, "How long to wait at most.", 0, 86400),
             Widget(
                 "on_timeout",

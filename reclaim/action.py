@@ -75,9 +75,7 @@ class Action:
             "resource": self.resource,
             "why": self.why,
             "place": self.place.name.lower().replace("_", " "),
-            "rungs": [
-                {"name": s.name, "freed": s.freed, "seconds": s.seconds, "detail": s.detail} for s in self.steps
-            ],
+            "rungs": [{"name": s.name, "freed": s.freed, "seconds": s.seconds, "detail": s.detail} for s in self.steps],
             "freed": self.freed,
             "goal": self.goal,
             "met": self.met,

@@ -108,17 +108,8 @@ class Ladder:
         finally:
             self._lock.release()
 
-    def could_free(self, shortage: Shortage, place: Place) -> bool:
-        """Whether a rung at exactly this place has something to try. For rungs of the worker thread: there only."""
-        return any(
-            rung.place == place and self._worth_trying(rung, shortage.resource, place) != 0
-            for rung in self._allowed(shortage, place)
-        )
-
     def _allowed(self, shortage: Shortage, place: Place) -> list[Rung]:
-        return [
-            r for r in self._rungs.get(shortage.kind, ()) if r.level <= shortage.level and r.place <= place
-        ]
+        return [r for r in self._rungs.get(shortage.kind, ()) if r.level <= shortage.level and r.place <= place]
 
     def _climb(self, shortage: Shortage, place: Place) -> Action:
         dry = self._dry_run()
@@ -133,6 +124,7 @@ class Ladder:
             if dry:
                 steps.append(Step(rung.name, estimate or 0, 0.0))
                 freed += estimate or 0
+                self._remember(rung, shortage.resource, 0, estimate or 0)  # or it would say so at every look
                 continue
             step = self._step(rung, shortage, place, None if shortage.goal is None else shortage.goal - freed)
             steps.append(step)

@@ -83,7 +83,5 @@ class FreeRequest:
     def _climb(self, level: Level, goal: int | None, why: str, place: Place) -> list[Action]:
         sample = self._sample()
         resources = ["ram", *(f"vram{g.index}" for g in (sample.gpus if sample else ())), "disk"]
-        climbed = (
-            self._ladder.climb(Shortage(r, level, why, goal if r == "ram" else None), place) for r in resources
-        )
+        climbed = (self._ladder.climb(Shortage(r, level, why, goal if r == "ram" else None), place) for r in resources)
         return [a for a in climbed if a is not None and a.steps]

@@ -35,9 +35,7 @@ class Outputs:
 
     place = Place.BETWEEN_NODES
 
-    def __init__(
-        self, host: MemoryHost, name: str, uses: Iterable[Use], level: Level, *, models: bool = False
-    ) -> None:
+    def __init__(self, host: MemoryHost, name: str, uses: Iterable[Use], level: Level, *, models: bool = False) -> None:
         self.name = name
         self.level = level
         self._host = host

@@ -14,11 +14,20 @@ NEVER = 1
 """RAM percent that no ComfyUI is ever below: the gate waits."""
 
 
-def graph(*, prefix: str = "a", color: int = 1, ram_percent: int = 100, wait: int = 5, on_timeout: str = "continue") -> Any:
+def graph(
+    *, prefix: str = "a", color: int = 1, ram_percent: int = 100, wait: int = 5, on_timeout: str = "continue"
+) -> Any:
     return {
         "1": node("EmptyImage", width=64, height=64, batch_size=2, color=color),
         "2": node("ImageScale", image=["1", 0], upscale_method="bilinear", width=96, height=96, crop="disabled"),
-        "3": node("ResourceGateFreeMemory", value=["2", 0], models="unused", drop_outputs=False, empty_cache=True, collect_garbage=True),
+        "3": node(
+            "ResourceGateFreeMemory",
+            value=["2", 0],
+            models="unused",
+            drop_outputs=False,
+            empty_cache=True,
+            collect_garbage=True,
+        ),
         "4": gate(["3", 0], ram_percent, wait, on_timeout),
         "5": node("SaveImage", images=["4", 0], filename_prefix=prefix),
     }
@@ -45,7 +54,7 @@ def run(client: Any, prompt: Any) -> tuple[Any, set[str]]:
     prompt_id = client.submit(prompt)
     client.wait_for_end(prompt_id)
     entry = client.call("GET", f"/history/{prompt_id}")[prompt_id]
-    messages = {event: data for event, data in entry["status"]["messages"]}
+    messages = dict(entry["status"]["messages"])
     return entry, set(prompt) - set(messages["execution_cached"]["nodes"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from resource_gate.batch.errors import RequestRefused
 
 pytestmark = pytest.mark.live

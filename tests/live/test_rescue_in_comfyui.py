@@ -1,4 +1,4 @@
-"""An emergency in a running prompt of a real ComfyUI: interrupted, queued again first, finished once, seen by nobody."""
+"""An emergency in a running prompt of a real ComfyUI: interrupted, queued again first, finished once, unseen."""
 
 from __future__ import annotations
 

@@ -1,0 +1,100 @@
+"""The routes on a real aiohttp server, with actions that remember what they were asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from resource_gate.api.routes import Routes
+from resource_gate.api.watch import Watchers
+from resource_gate.monitor.readings import Level
+from resource_gate.settings import SettingsStore
+
+
+class Actions:
+    """Stands in for the running extension."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.threads: list[threading.Thread] = []
+        self.error: Exception | None = None
+        self.store = SettingsStore(None, {})
+
+    def _note(self, *what: Any) -> None:
+        self.asked.append(what)
+        self.threads.append(threading.current_thread())
+        if self.error is not None:
+            raise self.error
+
+    def status(self) -> dict[str, Any]:
+        self._note("status")
+        return {"level": "normal"}
+
+    def free(self, level: Level, goal: int | None) -> dict[str, Any]:
+        self._note("free", level, goal)
+        return {"ok": True, "freed": 5, "actions": [], "deferred": None}
+
+    def pause(self) -> None:
+        self._note("pause")
+
+    def resume(self) -> None:
+        self._note("resume")
+
+    def history(self, since: float, points: int) -> list[dict[str, Any]]:
+        self._note("history", since, points)
+        return [{"time": since}]
+
+    def log(self, since: float, points: int) -> list[dict[str, Any]]:
+        self._note("log", since, points)
+        return []
+
+    def metrics(self) -> str:
+        self._note("metrics")
+        return "# HELP x y\n"
+
+    def settings_view(self) -> dict[str, Any]:
+        return {"settings": self.store.current.model_dump()}
+
+    def change_settings(self, change: dict[str, Any]) -> dict[str, Any]:
+        self._note("settings", change)
+        self.store.change(change)
+        return self.settings_view()
+
+
+class Clock:
+    """Seconds that only a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return Actions()
+
+
+@pytest.fixture
+def watchers(clock: Clock) -> Watchers:
+    return Watchers(clock=clock)
+
+
+@pytest.fixture
+async def client(actions: Actions, watchers: Watchers) -> Any:
+    table = web.RouteTableDef()
+    Routes(actions, watchers).add_to(table)
+    app = web.Application()
+    app.add_routes(table)
+    async with TestClient(TestServer(app)) as made:
+        yield made

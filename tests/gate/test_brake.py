@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from resource_gate.gate.host import NodeStart
+from resource_gate.monitor.readings import Level, ProcessReading
+from resource_gate.reclaim.host import Place
+
+GB = 1024**3
+
+
+def image(gigabytes):
+    """A float32 array of so many bytes."""
+    return SimpleNamespace(shape=(1, 1, int(gigabytes * GB) // 12, 3), dtype="float32")
+
+
+def node(kind="Blur", **inputs):
+    return NodeStart("job", "7", kind, inputs)
+
+
+def test_with_room_for_what_is_to_come_nothing_is_done(machine):
+    machine.at(80).cached = 50 * GB
+    machine.brake.before_node(node(images=image(9)))
+    assert machine.actions.last is None and machine.reads == 1
+
+
+def test_it_acts_where_what_is_used_and_what_is_to_come_reach_critical(machine):
+    machine.at(80).cached = 50 * GB
+    machine.brake.before_node(node(images=image(10.01)))
+    action = machine.actions.last
+    assert machine.places == [Place.BETWEEN_NODES] and action.level == Level.CRITICAL
+    assert action.goal == pytest.approx((80 + 10.01 - 85) * GB, abs=100)
+    assert action.why == "before node 7 (Blur): RAM 80% of 100.0 GB, about 10.0 GB more to come"
+
+
+def test_what_would_reach_emergency_is_treated_as_one(machine):
+    machine.at(80).cached = GB
+    machine.brake.before_node(node(images=image(16)))
+    assert machine.actions.last.level == Level.EMERGENCY
+
+
+def test_it_acts_on_the_reading_alone_too(machine):
+    machine.at(91).cached = 50 * GB
+    machine.brake.before_node(node(text="hello"))
+    assert machine.actions.last.goal == pytest.approx(6 * GB, abs=2)
+    assert "more to come" not in machine.actions.last.why
+
+
+def test_at_the_warning_level_it_leaves_the_running_prompt_alone(machine):
+    machine.at(89).cached = 50 * GB
+    machine.brake.before_node(node())
+    assert machine.actions.last is None
+
+
+@pytest.mark.parametrize("tier", ["critical_free", "emergency_free"])
+def test_bytes_free_count_like_shares(machine, tier):
+    machine.set(ram={tier: 30 * GB}).at(69).cached = 50 * GB
+    machine.brake.before_node(node(images=image(2)))
+    assert machine.actions.last.goal == pytest.approx((69 + 2 - 65) * GB, abs=100)
+    assert machine.actions.last.steps
+
+
+@pytest.mark.parametrize("off", [{"gate": {"brake": False}}, {"reclaim": {"enabled": False}}])
+def test_switched_off_it_does_not_look(machine, off):
+    machine.set(**off).at(99).cached = 50 * GB
+    machine.brake.before_node(node())
+    assert machine.reads == 0 and machine.actions.last is None
+
+
+def test_it_learns_what_a_kind_of_node_takes(machine):
+    machine.at(10)
+    machine.resident = ProcessReading(rss=1 * GB, peak=0, anonymous=1 * GB)
+    machine.brake.before_node(node(images=image(2)))
+    machine.peak.value = 9 * GB  # it grew by 8 GB: four times its arithmetic
+    machine.brake.node_ended()
+    machine.at(55).cached = 50 * GB
+    machine.brake.before_node(node(images=image(9)))
+    assert "about 39.6 GB more" in machine.actions.last.why
+
+
+def test_files_mapped_by_a_node_are_not_what_it_takes(machine):
+    """A model of 6 GB that is mapped in counts in the peak, and the kernel drops its pages before it kills."""
+    machine.at(10)
+    machine.resident = ProcessReading(rss=2 * GB, peak=0, anonymous=1 * GB)
+    machine.brake.before_node(node("Loader"))
+    machine.peak.value = 9 * GB
+    machine.resident = ProcessReading(rss=8 * GB, peak=0, anonymous=1 * GB)
+    machine.brake.node_ended()
+    machine.at(89).cached = 50 * GB
+    machine.brake.before_node(node("Loader"))
+    assert "about 1.1 GB more" in machine.actions.last.why
+
+
+def test_what_one_kind_takes_says_nothing_of_another(machine):
+    machine.at(10)
+    machine.brake.before_node(node(images=image(2)))
+    machine.peak.value = 50 * GB
+    machine.at(70).brake.before_node(node("Other", images=image(2)))
+    assert machine.actions.last is None
+
+
+def test_the_next_node_ends_the_one_before(machine):
+    machine.at(10)
+    machine.brake.before_node(node("First"))
+    machine.peak.value = 20 * GB
+    machine.brake.before_node(node("Second"))
+    machine.at(75).cached = 50 * GB
+    machine.brake.before_node(node("First"))
+    assert "about 22.0 GB more" in machine.actions.last.why
+
+
+def test_a_peak_that_cannot_be_told_teaches_nothing(machine):
+    machine.at(10)
+    machine.brake.before_node(node(images=image(2)))
+    machine.peak.value = 0
+    machine.brake.node_ended()
+    machine.at(89).cached = 50 * GB
+    machine.brake.before_node(node(images=image(2)))
+    assert "about 2.0 GB" in machine.actions.last.why
+
+
+def test_ended_without_a_start_is_no_error(machine):
+    machine.brake.node_ended()
+    machine.brake.node_ended()
+    assert machine.peak.started == 0

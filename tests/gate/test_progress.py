@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from resource_gate.gate.gate import Gate
+from resource_gate.gate.host import Job, NodeStart, Outcome
+from resource_gate.gate.progress import QUIET, BatchProgress
+
+
+@pytest.fixture
+def progress(machine):
+    return BatchProgress(machine.clock)
+
+
+def run(progress, machine, name, seconds=10.0, ok=True):
+    progress.started(Job(name, 0))
+    machine.wait(seconds)
+    progress.ended(Outcome(name, ok))
+
+
+def test_before_anything_ran_there_is_nothing_to_tell(progress):
+    assert progress.as_dict(0) == {"done": 0, "total": 0, "failed": 0, "retried": 0, "eta_seconds": None}
+    assert progress.as_dict(3)["total"] == 3 and progress.as_dict(3)["eta_seconds"] is None
+
+
+def test_done_failed_running_and_pending_add_up(progress, machine):
+    run(progress, machine, "a")
+    run(progress, machine, "b", ok=False)
+    progress.started(Job("c", 2))
+    told = progress.as_dict(4)
+    assert (told["done"], told["failed"], told["total"]) == (1, 1, 7)
+
+
+def test_the_estimate_is_the_mean_of_those_that_went_well_less_what_the_running_one_has_had(progress, machine):
+    run(progress, machine, "a", 10)
+    run(progress, machine, "b", 20)
+    run(progress, machine, "broken", 1, ok=False)
+    assert progress.as_dict(2)["eta_seconds"] == pytest.approx(30)
+    progress.started(Job("c", 2))
+    machine.wait(5)
+    assert progress.as_dict(2)["eta_seconds"] == pytest.approx(40)
+    machine.wait(500)
+    assert progress.as_dict(2)["eta_seconds"] == pytest.approx(30)
+
+
+def test_with_nothing_left_there_is_no_estimate(progress, machine):
+    run(progress, machine, "a")
+    assert progress.as_dict(0)["eta_seconds"] is None
+
+
+def test_after_a_quiet_time_a_new_batch_begins(progress, machine):
+    run(progress, machine, "a")
+    machine.wait(QUIET + 1)
+    assert progress.as_dict(0)["done"] == 1
+    progress.started(Job("b", 1))
+    assert progress.as_dict(0)["done"] == 0 and progress.as_dict(0)["total"] == 1
+
+
+def test_a_short_break_does_not_end_the_batch(progress, machine):
+    run(progress, machine, "a")
+    machine.wait(QUIET - 1)
+    run(progress, machine, "b", 10 * QUIET)
+    run(progress, machine, "c")
+    assert progress.as_dict(0)["done"] == 3
+
+
+def test_a_batch_that_waits_long_at_the_gate_is_still_the_same_batch(machine, progress):
+    gate = Gate(machine.admission, machine.brake, progress)
+    machine.at(10)
+    run(progress, machine, "a")
+    machine.admission.pause()
+    for _ in range(600):
+        assert not gate.may_start(Job("b", 1)).start
+        machine.wait(0.5)
+    machine.admission.resume()
+    assert gate.may_start(Job("b", 1)).start
+    run(progress, machine, "b")
+    assert progress.as_dict(0)["done"] == 2
+
+
+def test_asking_for_the_first_prompt_of_a_new_batch_does_not_revive_the_old_one(machine, progress):
+    gate = Gate(machine.admission, machine.brake, progress)
+    run(progress, machine, "a")
+    machine.wait(QUIET + 1)
+    gate.may_start(Job("b", 1))
+    run(progress, machine, "b")
+    assert progress.as_dict(0)["done"] == 1
+
+
+def test_an_end_without_a_start_is_counted_and_no_error(progress):
+    progress.ended(Outcome("unknown", True))
+    assert progress.as_dict(1)["done"] == 1 and progress.as_dict(1)["eta_seconds"] is None
+
+
+def test_the_gate_hands_each_event_to_its_part(machine, progress):
+    gate = Gate(machine.admission, machine.brake, progress)
+    gate.started(Job("a", 0))
+    gate.before_node(NodeStart("a", "1", "Load"))
+    assert machine.peak.started == 1 and progress.as_dict(0)["total"] == 1
+    machine.peak.value = 30 * 1024**3
+    gate.ended(Outcome("a", True))
+    assert progress.as_dict(0)["done"] == 1
+    machine.at(70).cached = 1024**3
+    gate.before_node(NodeStart("b", "1", "Load"))
+    assert "33.0 GB" in machine.actions.last.why

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from resource_gate.monitor.readings import GpuReading, Level, Sample
+from resource_gate.reclaim.action import ActionLog
+from resource_gate.reclaim.host import Place
+from resource_gate.reclaim.ladder import Ladder
+from resource_gate.reclaim.request import BUSY_WAIT, FreeRequest
+
+MB = 1024**2
+BIG = 100 * MB
+
+
+@pytest.fixture
+def ladder(fakes, memory, clock):
+    rungs = {
+        "ram": [
+            fakes.FakeRung(memory, "anywhere", BIG),
+            fakes.FakeRung(memory, "between prompts", BIG, place=Place.BETWEEN_PROMPTS),
+            fakes.FakeRung(memory, "emergency", BIG, level=Level.EMERGENCY),
+        ],
+        "vram": [fakes.FakeRung(memory, "device", BIG, place=Place.BETWEEN_NODES)],
+        "disk": [fakes.FakeRung(memory, "temp", BIG)],
+    }
+    return Ladder(rungs, memory.measure, ActionLog(), clock=clock)
+
+
+def told(freed):
+    return [[a.resource, *(s.name for s in a.steps)] for a in freed.actions]
+
+
+def sample():
+    return Sample(0, 0, gpus=(GpuReading(1, "card", 1, 2, "nvml"),))
+
+
+def test_with_an_idle_worker_everything_is_done_at_once(ladder, host):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    freed = FreeRequest(ladder, host, sample, lambda: True).free(Level.CRITICAL)
+    assert told(freed) == [["ram", "anywhere", "between prompts"], ["vram1", "device"], ["disk", "temp"]]
+    assert freed.deferred is None and freed.freed == 4 * BIG
+
+
+def test_a_level_is_not_exceeded(ladder, host):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    freed = FreeRequest(ladder, host, sample, lambda: True).free(Level.EMERGENCY)
+    assert told(freed)[0] == ["ram", "anywhere", "between prompts", "emergency"]
+
+
+def test_a_goal_ends_it_for_ram(ladder, host):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    freed = FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.CRITICAL, BIG)
+    assert told(freed)[0] == ["ram", "anywhere"]
+    assert freed.actions[0].goal == BIG and freed.actions[0].met
+
+
+def test_with_a_busy_worker_what_may_be_done_is_done_and_the_rest_follows_between_nodes(ladder, host):
+    freed = FreeRequest(ladder, host, sample, lambda: False).free(Level.CRITICAL)
+    assert told(freed) == [["ram", "anywhere"], ["disk", "temp"]]
+    assert "a node is running" in freed.deferred
+    host.at_boundary(Place.BETWEEN_PROMPTS)
+    assert freed.as_dict()["deferred"] == freed.deferred and len(freed.actions) == 2
+
+
+def test_a_worker_on_its_own_thread_is_waited_for(ladder, host):
+    def on_worker(work):
+        threading.Timer(BUSY_WAIT + 0.2, work, [Place.BETWEEN_PROMPTS]).start()
+
+    host.on_worker = on_worker
+    freed = FreeRequest(ladder, host, sample, lambda: True).free(Level.CRITICAL)
+    assert freed.deferred is None and len(freed.actions) == 3
+
+
+def test_the_answer_has_its_documented_form(ladder, host):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    answer = FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.WARNING).as_dict()
+    assert set(answer) == {"ok", "freed", "actions", "deferred"} and answer["ok"] is True
+    assert set(answer["actions"][0]) == {
+        "time", "level", "resource", "why", "place", "rungs", "freed", "goal", "met", "dry_run", "text",
+    }  # fmt: skip
+    assert set(answer["actions"][0]["rungs"][0]) == {"name", "freed", "seconds", "detail"}
+
+
+def test_a_climb_that_raises_on_the_worker_does_not_keep_the_caller_waiting(host, memory, clock):
+    def measure(resource):
+        raise OSError("gone")
+
+    rung = type("Rung", (), {"name": "a", "level": Level.WARNING, "place": Place.ANYWHERE, "estimate": lambda *a: 1})
+    ladder = Ladder({"ram": [rung()]}, measure, ActionLog(), clock=clock)
+
+    def on_worker(work):
+        with pytest.raises(OSError, match="gone"):
+            work(Place.BETWEEN_PROMPTS)
+
+    host.on_worker = on_worker
+    assert FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.WARNING).actions == ()
