@@ -9,9 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from .batch import demo
-from .batch.client import Client, ClientError
+from .batch.client import Client, ClientError, RequestRefused
 from .batch.status_view import status_lines
 from .version import __version__
 
@@ -81,7 +82,12 @@ def _free(options: argparse.Namespace) -> int:
     body: dict[str, object] = {"level": options.level}
     if options.goal_mb is not None:
         body["goal_bytes"] = options.goal_mb * 1024**2
-    answer = Client(options.server).call("POST", "/resource_gate/free", body)
+    try:
+        answer = Client(options.server).call("POST", "/resource_gate/free", body)
+    except RequestRefused as refused:
+        if refused.status != HTTPStatus.CONFLICT:
+            raise
+        answer = refused.body  # done in part: the rest waits for the running node
     if options.json:
         sys.stdout.write(json.dumps(answer) + "\n")
         return 0

@@ -15,6 +15,7 @@ from .gate.admission import Admission, GateState
 from .gate.brake import Brake
 from .gate.gate import Gate
 from .gate.host import QueueHost
+from .gate.idle import IdleRelease
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .instance import set_running
@@ -92,6 +93,7 @@ class Extension:
                 gc_share=lambda: self.settings.reclaim.gc_share,
                 ram_free=lambda: self._ram.read().free,
                 temp=[temp],
+                written=lambda: (host.output_folder, host.temp_folder()),
             ),
             self._used,
             self.actions,
@@ -110,6 +112,7 @@ class Extension:
             BatchProgress(),
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
+        self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
         self.watchers = Watchers(changed=self._watched)
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self._status = Status(
@@ -146,6 +149,7 @@ class Extension:
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
+        self.sampler.listen(self.idle.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.sampler.start()
@@ -165,7 +169,9 @@ class Extension:
         """The nodes, wired to this instance."""
         return [
             resource_gate.ResourceGateNode(self.ladder, self).spec,
-            free_memory.FreeMemoryNode(self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used).spec,
+            free_memory.FreeMemoryNode(
+                self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used, actions=self.actions
+            ).spec,
             resource_status.ResourceStatusNode(self).spec,
         ]
 
@@ -248,6 +254,9 @@ class Extension:
 
     def _watched(self, watched: bool) -> None:
         self.sampler.watched = watched
+
+    def _free_when_idle(self, why: str) -> None:
+        self._request.free_soon(Level.EMERGENCY, why)
 
     def _gate_changed(self, state: GateState) -> None:
         self._push_status(None)

@@ -114,7 +114,8 @@ class Routes:
         """`POST free {"level"?, "goal_bytes"?}`: what was freed, and what has to wait for the running node."""
         body: Free = parse(Free, await _json(request))
         answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
-        return web.json_response(answer)
+        # 409: not all of it could be done now; the body says what was, and what the rest waits for.
+        return web.json_response(answer, status=200 if answer["deferred"] is None else 409)
 
     async def pause(self, request: web.Request) -> web.Response:
         """`POST pause {}`: no further prompt starts."""

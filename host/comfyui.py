@@ -102,6 +102,22 @@ class ComfyUIHost:
         """Unused bytes of the device allocator."""
         return self._models.slack()
 
+    def pinned_slack(self) -> int:
+        """Unused bytes of the pinned host allocator."""
+        return self._models.pinned_slack()
+
+    def empty_pinned_cache(self) -> None:
+        """Return them."""
+        self._models.empty_pinned_cache()
+
+    def pinned_weights(self) -> int:
+        """Bytes of pinned model weights."""
+        return self._models.pinned_weights()
+
+    def free_pins(self, goal: int) -> int:
+        """Unpin so many."""
+        return self._models.free_pins(goal)
+
     def empty_device_cache(self) -> None:
         """Return them."""
         self._models.empty_cache()

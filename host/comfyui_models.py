@@ -54,6 +54,30 @@ class Models:
             torch.cuda.memory_reserved(i) - torch.cuda.memory_allocated(i) for i in range(torch.cuda.device_count())
         )
 
+    def pinned_slack(self) -> int:
+        """Bytes of the pinned host allocator that are cached and not in use; 0 before torch 2.9 or without CUDA."""
+        cuda = self._torch.cuda
+        tell = getattr(cuda, "host_memory_stats", None)
+        if tell is None or not (cuda.is_available() and cuda.is_initialized()):
+            return 0
+        told = tell()
+        return max(0, int(told.get("allocated_bytes.current", 0)) - int(told.get("active_bytes.current", 0)))
+
+    def empty_pinned_cache(self) -> None:
+        """By torch's public call (2.10 and newer), else by the one that it calls."""
+        public = getattr(getattr(self._torch, "accelerator", None), "empty_host_cache", None)
+        empty = public or getattr(self._torch._C, "_host_emptyCache", None)
+        if empty is not None:
+            empty()
+
+    def pinned_weights(self) -> int:
+        """Bytes that ComfyUI counts as pinned (0.16 and newer), where it has a way to unpin them."""
+        return int(getattr(self._mm, "TOTAL_PINNED_MEMORY", 0)) if hasattr(self._mm, "free_pins") else 0
+
+    def free_pins(self, goal: int) -> int:
+        """ComfyUI's own order: idle models first, never those that the running prompt uses."""
+        return int(self._mm.free_pins(goal))
+
     def empty_cache(self) -> None:
         """`torch.cuda.empty_cache` and its likes, as ComfyUI does it for the device at hand."""
         self._mm.soft_empty_cache()

@@ -154,6 +154,21 @@ class EmbeddedHost:
         """0: it uses no device."""
         return 0
 
+    def pinned_slack(self) -> int:
+        """It pins nothing."""
+        return 0
+
+    def empty_pinned_cache(self) -> None:
+        """There is none."""
+
+    def pinned_weights(self) -> int:
+        """There are no models."""
+        return 0
+
+    def free_pins(self, goal: int) -> int:
+        """There are none."""
+        return 0
+
     def empty_device_cache(self) -> None:
         """Nothing to do."""
 

@@ -34,6 +34,21 @@ class StandaloneHost:
             return 0
         return sum(cuda.memory_reserved(i) - cuda.memory_allocated(i) for i in range(cuda.device_count()))
 
+    def pinned_slack(self) -> int:
+        """Not known."""
+        return 0
+
+    def empty_pinned_cache(self) -> None:
+        """There is none that is known."""
+
+    def pinned_weights(self) -> int:
+        """None are known."""
+        return 0
+
+    def free_pins(self, goal: int) -> int:
+        """There are none."""
+        return 0
+
     def empty_device_cache(self) -> None:
         """`torch.cuda.empty_cache`."""
         cuda = self._cuda()

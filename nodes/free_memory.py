@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable
 
-from ..reclaim.action import human
-from ..reclaim.host import MemoryHost, Use
+from ..monitor.readings import Level
+from ..reclaim.action import Action, ActionLog, Step, human
+from ..reclaim.host import MemoryHost, Place, Use
 from ..reclaim.rungs import trim_heap
 from .spec import NodeContext, PassNode, Widget
 
@@ -49,6 +51,7 @@ class FreeMemoryNode:
     Args:
         ram_used: bytes of this process.
         vram_used: bytes used on all GPUs together.
+        actions: where it is told what came of it, beside what the ladder does by itself.
     """
 
     def __init__(
@@ -57,9 +60,15 @@ class FreeMemoryNode:
         *,
         ram_used: Callable[[], int],
         vram_used: Callable[[], int],
+        actions: ActionLog,
         trim: Callable[[], None] = trim_heap,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._host = host
+        self._actions = actions
+        self._clock = clock
+        self._wall = wall
         self._ram_used = ram_used
         self._vram_used = vram_used
         self._trim = trim
@@ -82,20 +91,33 @@ class FreeMemoryNode:
         context.run_again()
         context.check_interrupt()
         ram, vram = self._ram_used(), self._vram_used()
+        steps: list[Step] = []
+
+        def step(what: str, work: Callable[[], object]) -> None:
+            before, start = self._ram_used() + self._vram_used(), self._clock()
+            work()
+            freed = before - self._ram_used() - self._vram_used()
+            steps.append(Step(what, freed, self._clock() - start, what))
+
         uses = {Use.EARLIER, Use.DONE} if drop_outputs else {Use.EARLIER}
-        self._host.drop_outputs([o for o in self._host.outputs() if o.use in uses and not o.models])
-        if models != "none":
-            going = [m for m in self._host.models() if models == "all" or not m.needed]
-            if going:
-                self._host.unload_models(going)
+        step("dropped cached outputs", lambda: self._drop(uses))
+        going = [m for m in self._host.models() if models == "all" or not m.needed] if models != "none" else []
+        if going:
+            step("unloaded " + ", ".join(m.name for m in going), lambda: self._host.unload_models(going))
         if collect_garbage:
-            gc.collect()
+            step("collected garbage", gc.collect)
         if empty_cache:
-            self._host.empty_device_cache()
+            step("emptied the device cache", self._host.empty_device_cache)
         if collect_garbage:
-            self._trim()
+            step("gave free heap pages back to the system", self._trim)
+        why = f"Free Memory (node {context.node_id})"
+        action = Action(self._wall(), Level.CRITICAL, "ram", why, Place.BETWEEN_NODES, tuple(steps), None, True)
+        log.info("%s", action.text)
+        self._actions.add(action)
         text = f"freed {human(max(0, ram - self._ram_used()))} RAM"
         if vram:
             text += f", {human(max(0, vram - self._vram_used()))} VRAM"
-        log.info("Free Memory (node %s) %s", context.node_id, text)
         context.show(text)
+
+    def _drop(self, uses: set[Use]) -> None:
+        self._host.drop_outputs([o for o in self._host.outputs() if o.use in uses and not o.models])

@@ -85,6 +85,22 @@ class MemoryHost(Protocol):
         """Bytes that the device allocator holds and nobody uses, over all devices."""
         ...
 
+    def pinned_slack(self) -> int:
+        """Bytes of page-locked RAM that the pinned host allocator holds and nobody uses."""
+        ...
+
+    def empty_pinned_cache(self) -> None:
+        """Return them to the system."""
+        ...
+
+    def pinned_weights(self) -> int:
+        """Bytes of page-locked RAM that hold copies of model weights, which could be read again from their file."""
+        ...
+
+    def free_pins(self, goal: int) -> int:
+        """Unpin at least `goal` bytes of them, those of idle models first; tells how many."""
+        ...
+
     def empty_device_cache(self) -> None:
         """Return unused blocks of the device allocator (`torch.cuda.empty_cache` and its likes)."""
         ...

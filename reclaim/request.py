@@ -34,11 +34,11 @@ class Freed:
     def as_dict(self) -> dict[str, Any]:
         """The answer of `POST free`."""
         return {
-            "ok": True,
+            "ok": self.deferred is None,
             "freed": self.freed,
             "actions": [a.as_dict() for a in self.actions],
             "deferred": self.deferred,
-        }
+        } | ({} if self.deferred is None else {"error": {"message": self.deferred, "fields": []}})
 
 
 class FreeRequest:
@@ -79,6 +79,14 @@ class FreeRequest:
         now = self._climb(level, goal, why, Place.ANYWHERE)
         reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
         return Freed(tuple(now), f"{reason}; what touches models and cached outputs follows when it is done")
+
+    def free_soon(self, level: Level, why: str) -> None:
+        """Free on the worker at the next boundary, and wait for nothing. Any thread."""
+
+        def work(place: Place) -> None:
+            self._climb(level, None, why, place)
+
+        self._host.on_worker(work)
 
     def _climb(self, level: Level, goal: int | None, why: str, place: Place) -> list[Action]:
         sample = self._sample()

@@ -7,9 +7,11 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from ..monitor.readings import Level
 from .action import human
+from .buffers import ModelPins, OwnWorkingSet, PinnedCache, WrittenFiles
 from .host import CachedOutput, LoadedModel, MemoryHost, Place, Use
 from .ladder import WORTHWHILE, Rung
 
@@ -81,6 +83,10 @@ def _size(outputs: Sequence[CachedOutput], resource: str) -> int:
     return sum(o.vram if resource.startswith("vram") else o.ram for o in outputs)
 
 
+SECOND_PASS = 10_000
+"""Objects found from which a second pass is worth it: their finalizers may have let go of more."""
+
+
 class GarbageCollection:
     """`gc.collect()`, kept to a share of the time; what it yields only trying tells."""
 
@@ -101,6 +107,8 @@ class GarbageCollection:
         """Collect; the time it took decides when it may run again."""
         start = self._clock()
         found = gc.collect()
+        if found >= SECOND_PASS:
+            found += gc.collect()
         end = self._clock()
         self._not_before = end + (end - start) / self._share()
         return None, f"collected garbage ({found} objects)"
@@ -167,9 +175,17 @@ class Models:
 
     level = Level.EMERGENCY
 
-    def __init__(self, host: MemoryHost, name: str, room: Callable[[], int], *, needed: bool = False) -> None:
+    def __init__(
+        self,
+        host: MemoryHost,
+        name: str,
+        room: Callable[[], int],
+        *,
+        needed: bool = False,
+        place: Place = Place.BETWEEN_NODES,
+    ) -> None:
         self.name = name
-        self.place = Place.BETWEEN_PROMPTS if needed else Place.BETWEEN_NODES
+        self.place = place
         self._host = host
         self._room = room
         self._needed = needed
@@ -205,6 +221,7 @@ def standard_rungs(
     gc_share: Callable[[], float],
     ram_free: Callable[[], int],
     temp: Sequence[Rung] = (),
+    written: Callable[[], Iterable[Path | None]] = tuple,
 ) -> dict[str, list[Rung]]:
     """The rungs by what is short, in order.
 
@@ -216,6 +233,8 @@ def standard_rungs(
         trim_worth: bytes of slack from which trimming is worth its time at the warning level.
         gc_share: share of the time that collecting garbage may take.
         ram_free: bytes of RAM left, which models unloaded from a device must fit into.
+        temp: the rung that cleans the temp folder.
+        written: folders whose files are written once and seldom read.
     """
     earlier = Outputs(host, "outputs of earlier prompts", [Use.EARLIER], Level.WARNING)
     done = Outputs(host, "outputs that no later node needs", [Use.EARLIER, Use.DONE], Level.CRITICAL)
@@ -231,13 +250,27 @@ def standard_rungs(
     trim = HeapTrim("heap trim", Level.WARNING, heap_slack, trim_worth)
     trim_all = HeapTrim("thorough heap trim", Level.CRITICAL, heap_slack, lambda: WORTHWHILE)
     return {
-        "ram": [earlier, done, collect, trim, trim_all, *temp, idle, again, trim_all],
+        "ram": [
+            earlier,
+            PinnedCache(host),
+            done,
+            collect,
+            trim,
+            trim_all,
+            *temp,
+            ModelPins(host),
+            idle,
+            again,
+            trim_all,
+            WrittenFiles(written),
+            OwnWorkingSet(),
+        ],
         "vram": [
             collect,
             earlier,
             DeviceCache(host),
             Models(host, "models that no later node needs", ram_free),
-            Models(host, "all models", ram_free, needed=True),
+            Models(host, "all models", ram_free, needed=True, place=Place.BETWEEN_PROMPTS),
             DeviceCache(host),
         ],
         "disk": [*temp],

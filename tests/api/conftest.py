@@ -23,6 +23,7 @@ class Actions:
         self.threads: list[threading.Thread] = []
         self.error: Exception | None = None
         self.store = SettingsStore(None, {})
+        self.deferred: str | None = None
 
     def _note(self, *what: Any) -> None:
         self.asked.append(what)
@@ -36,7 +37,7 @@ class Actions:
 
     def free(self, level: Level, goal: int | None) -> dict[str, Any]:
         self._note("free", level, goal)
-        return {"ok": True, "freed": 5, "actions": [], "deferred": None}
+        return {"ok": self.deferred is None, "freed": 5, "actions": [], "deferred": self.deferred}
 
     def pause(self) -> None:
         self._note("pause")

@@ -237,3 +237,10 @@ def test_whatever_comes_it_is_understood_or_refused_in_json(kind, data):
         parse(kind, data)
     except BadRequest as bad:
         json.dumps(bad.as_dict())
+
+
+async def test_what_has_to_wait_is_a_conflict_that_tells_what_came_free_and_why(client, actions):
+    actions.deferred = "a node is running"
+    status, answer = await post(client, "free", json={})
+    assert status == 409
+    assert answer == {"ok": False, "freed": 5, "actions": [], "deferred": "a node is running"}

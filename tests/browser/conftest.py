@@ -294,11 +294,10 @@ def example_status() -> Callable[[str], dict[str, Any]]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A Chromium for this module: Playwright's event loop stays running on this thread until it is closed."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if path is None:
-        pytest.skip("no Chromium: none on PATH, and CHROMIUM is not set")
-    with playwright.sync_playwright() as started:
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)))
+    with sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=path, args=list(FLAGS))
         yield chromium
         chromium.close()

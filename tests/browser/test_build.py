@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UI = ROOT / "ui"
@@ -38,14 +34,6 @@ def test_the_bundle_names_the_sources_it_was_built_from() -> None:
     found = re.search(r"sources ([0-9a-f]{16})", first_line)
     assert found is not None, first_line
     assert found[1] == fingerprint(), 'web/resource_gate.js is stale: run "npm run build" in ui/'
-
-
-def test_building_again_gives_the_committed_bundle() -> None:
-    node = shutil.which("node")
-    if node is None or not (UI / "node_modules" / "vite").is_dir():
-        pytest.skip('Node or ui/node_modules is missing: run "npm ci" in ui/')
-    done = subprocess.run([node, str(UI / "check.mjs")], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_comfyui_finds_one_script_to_load() -> None:

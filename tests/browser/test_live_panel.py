@@ -66,8 +66,7 @@ class Comfy:
 @pytest.fixture(scope="module")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     found = find_comfyui()
-    if found.comfyui is None:
-        pytest.skip(found.reason)
+    assert found.comfyui is not None, found.reason
     front_end = os.environ.get("RESOURCE_GATE_TEST_FRONT_END")
     flags = ("--front-end-root", front_end) if front_end else ()
     base: Path = tmp_path_factory.mktemp("comfyui")

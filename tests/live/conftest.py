@@ -1,4 +1,4 @@
-"""Real ComfyUIs for tests marked `live`; where there is none they are left out, all with one line."""
+"""Real ComfyUIs for tests marked `live`."""
 
 from __future__ import annotations
 
@@ -11,31 +11,15 @@ from resource_gate.batch.client import Client
 from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
 from resource_gate.batch.server_process import ServerProcess, ServerSpec
 
-FOUND = find_comfyui()
-LEFT_OUT = pytest.StashKey[int]()
-
 StartComfyUI = Callable[..., ServerProcess]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if FOUND.comfyui is not None:
-        return
-    live = [item for item in items if item.get_closest_marker("live")]
-    config.stash[LEFT_OUT] = len(live)
-    config.hook.pytest_deselected(items=live)
-    items[:] = [item for item in items if item not in live]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if number := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(f"{number} live tests left out: {FOUND.reason}")
 
 
 @pytest.fixture(scope="session")
 def installation() -> ComfyUI:
     """The ComfyUI that live tests run."""
-    assert FOUND.comfyui is not None, FOUND.reason
-    return FOUND.comfyui
+    found = find_comfyui()
+    assert found.comfyui is not None, found.reason
+    return found.comfyui
 
 
 @pytest.fixture(scope="session")

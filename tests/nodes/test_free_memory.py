@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from resource_gate.nodes.free_memory import FreeMemoryNode
+from resource_gate.reclaim.action import ActionLog
 from resource_gate.reclaim.host import CachedOutput, LoadedModel, Use
 
 MB = 1024**2
@@ -15,6 +16,7 @@ MB = 1024**2
 class Host:
     def __init__(self):
         self.did = []
+        self.actions = ActionLog()
         self.ram, self.vram = 900 * MB, 700 * MB
         self.cached = [
             CachedOutput(1, "earlier", Use.EARLIER, 100 * MB),
@@ -54,7 +56,11 @@ def host():
 def run(host, context):
     def go(**widgets):
         node = FreeMemoryNode(
-            host, ram_used=lambda: host.ram, vram_used=lambda: host.vram, trim=lambda: host.did.append("trim")
+            host,
+            ram_used=lambda: host.ram,
+            vram_used=lambda: host.vram,
+            actions=host.actions,
+            trim=lambda: host.did.append("trim"),
         )
         node.run(context, **widgets)
         return host.did
@@ -65,6 +71,16 @@ def run(host, context):
 def test_as_it_is_set_it_frees_what_costs_nobody_anything_and_tells_how_much(run, context):
     assert run() == ["earlier", "idle", "device cache", "trim"]
     assert context.shown == ["freed 100 MB RAM, 200 MB VRAM"] and context.again == 1
+
+
+def test_the_log_tells_what_each_step_freed(run, host):
+    run()
+    action = host.actions.last
+    assert action.why == "Free Memory (node 5)" and action.freed == 300 * MB
+    assert [(s.name, s.freed // MB) for s in action.steps if s.freed] == [
+        ("dropped cached outputs", 100),
+        ("unloaded idle", 200),
+    ]
 
 
 def test_outputs_of_this_run_go_only_where_that_was_set_and_what_is_needed_or_reused_never(run):
@@ -124,7 +140,7 @@ def test_the_widgets_are_the_arguments_with_the_same_defaults(host, context):
 
 
 def test_choices_hold_their_default(host):
-    node = FreeMemoryNode(host, ram_used=lambda: 0, vram_used=lambda: 0)
+    node = FreeMemoryNode(host, ram_used=lambda: 0, vram_used=lambda: 0, actions=ActionLog())
     choices = [w for w in node.spec.widgets if w.kind == "choice"]
     assert choices and all(w.default in w.choices for w in choices)
     assert SimpleNamespace(**{w.name: w for w in node.spec.widgets}).drop_outputs.default is False

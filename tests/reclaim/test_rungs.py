@@ -199,14 +199,12 @@ def test_the_largest_model_that_suffices_goes_and_the_others_stay(host):
     assert host.unloaded == ["unet"] and "unet (4.9 GB)" in said
 
 
-def test_models_that_are_still_needed_go_only_where_that_is_allowed_and_between_prompts(host):
+def test_models_that_are_still_needed_go_only_where_that_is_allowed(host):
     host.loaded = [model("used", 5000, needed=True), model("idle", 900)]
     assert models(host).estimate("vram0", AT) == 900 * MB
     models(host).free("vram0", AT, None)
     assert host.unloaded == ["idle"]
-    everything = models(host, needed=True)
-    assert everything.place == Place.BETWEEN_PROMPTS
-    everything.free("vram0", AT, None)
+    models(host, needed=True).free("vram0", AT, None)
     assert host.unloaded == ["idle", "used"]
 
 
@@ -294,3 +292,11 @@ def test_a_thorough_trim_follows_at_critical_where_the_slack_is_small(host, memo
     rungs = standard(host, slack=lambda: 100 * MB)["ram"]
     trims = [r for r in rungs if isinstance(r, HeapTrim)]
     assert [(t.level, t.estimate("ram", AT)) for t in trims[:2]] == [(Level.WARNING, 0), (Level.CRITICAL, 100 * MB)]
+
+
+def test_all_models_are_taken_automatically_between_prompts_only(host):
+    rungs = standard_rungs(
+        host, heap_slack=lambda: 0, trim_worth=lambda: 0, gc_share=lambda: 0.05, ram_free=lambda: 1 << 40
+    )
+    [everything] = [r for r in rungs["vram"] if r.name == "all models"]
+    assert everything.place == Place.BETWEEN_PROMPTS

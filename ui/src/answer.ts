@@ -25,7 +25,8 @@ export async function answer(ask: () => Promise<Response>): Promise<Answer> {
   // What a reverse proxy says while the server behind it restarts.
   if ([502, 503, 504].includes(response.status)) return { kind: "unreachable" };
   const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok && body !== undefined) return { kind: "ok", data: body };
+  // 409: not all could be done now. The body tells what was, and what the rest waits for.
+  if ((response.ok || response.status === 409) && body !== undefined) return { kind: "ok", data: body };
   return { kind: "refused", message: reasonIn(body) ?? `${response.status} ${response.statusText}`.trim() };
 }
 

@@ -1,0 +1,82 @@
+"""The rungs beside the heap: pinned memory, written files, Windows' working set."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from resource_gate.reclaim.buffers import ModelPins, OwnWorkingSet, PinnedCache, WrittenFiles
+from resource_gate.reclaim.host import Place
+
+MB = 1024**2
+AT = Place.BETWEEN_NODES
+
+
+class Host:
+    """Pinned memory, counted."""
+
+    slack, pins = 300 * MB, 900 * MB
+
+    def pinned_slack(self) -> int:
+        return self.slack
+
+    def empty_pinned_cache(self) -> None:
+        self.slack = 0
+
+    def pinned_weights(self) -> int:
+        return self.pins
+
+    def free_pins(self, goal: int) -> int:
+        freed = min(goal, self.pins)
+        self.pins -= freed
+        return freed
+
+
+def test_the_pinned_cache_is_worth_its_slack_and_gone_after():
+    host = Host()
+    rung = PinnedCache(host)
+    assert rung.estimate("ram", AT) == 300 * MB
+    rung.free("ram", AT, None)
+    assert rung.estimate("ram", AT) == 0
+
+
+@pytest.mark.parametrize(("goal", "left"), [(200 * MB, 700 * MB), (None, 0)])
+def test_as_many_weights_are_unpinned_as_needed(goal, left):
+    host = Host()
+    _, said = ModelPins(host).free("ram", AT, goal)
+    assert host.pins == left
+    assert said == f"unpinned {(900 * MB - left) // MB} MB of model weights"
+
+
+@pytest.fixture
+def written(tmp_path):
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "new.mp4").write_bytes(b"x" * 3000)
+    (tmp_path / "old.png").write_bytes(b"x" * 500)
+    os.utime(tmp_path / "old.png", (1000.0, 1000.0))
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "video" / "new.mp4")
+    return tmp_path
+
+
+def test_only_files_written_of_late_are_let_go_of_and_nothing_counts_as_freed(written):
+    advised = []
+    rung = WrittenFiles(lambda: [written, None], lambda fd: advised.append(os.fstat(fd).st_size))
+    assert rung.estimate("ram", AT) == 3000
+    freed, said = rung.free("ram", AT, None)
+    assert advised == [3000] and freed == 0
+    assert "3 KB" in said
+
+
+def test_a_folder_that_is_not_there_has_no_files(tmp_path):
+    assert WrittenFiles(lambda: [tmp_path / "gone"], lambda fd: None).estimate("ram", AT) == 0
+
+
+def test_the_working_set_is_emptied_where_the_system_offers_it_and_nowhere_else():
+    emptied = []
+    rung = OwnWorkingSet(lambda: emptied.append(True))
+    assert rung.estimate("ram", AT) is None
+    rung.free("ram", AT, None)
+    assert emptied == [True]
+    if os.name == "posix":
+        assert OwnWorkingSet().estimate("ram", AT) == 0
