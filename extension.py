@@ -22,7 +22,7 @@ from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.history import History
-from .monitor.peak import PeakMeter
+from .monitor.peak import DevicePeaks, PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
@@ -60,6 +60,10 @@ class Host(MemoryHost, QueueHost, Protocol):
 
     def gpu_memory(self) -> list[GpuReading]:
         """Device memory as the program itself sees it."""
+        ...
+
+    def device_peaks(self) -> DevicePeaks | None:
+        """Counters of the highest device memory; None where there are none."""
         ...
 
 
@@ -106,7 +110,7 @@ class Extension:
                 self.ladder,
                 self._ram.read,
                 lambda: self.settings,
-                peak=PeakMeter(self._process),
+                peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
             ),
             BatchProgress(),

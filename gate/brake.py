@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..monitor.level import entry_of, level_of
@@ -43,11 +43,29 @@ class Peak(Protocol):
         """Bytes at the highest point since `start`; 0 where it cannot be told."""
         ...
 
+    @property
+    def vram(self) -> Mapping[int, int]:
+        """Bytes of device memory at the highest point before the last `stop`, by device."""
+        ...
+
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_CAREFUL = 100
 """Jobs that the brake is careful with; the oldest are forgotten."""
+
+
+@dataclass(frozen=True)
+class JobPeak:
+    """The highest memory of one job: bytes resident, and bytes on each device by its index."""
+
+    ram: int = 0
+    vram: Mapping[int, int] = field(default_factory=dict)
+
+    def including(self, ram: int, vram: Mapping[int, int]) -> JobPeak:
+        """This and a node's."""
+        devices = self.vram.keys() | vram.keys()
+        return JobPeak(max(self.ram, ram), {d: max(self.vram.get(d, 0), vram.get(d, 0)) for d in devices})
 
 
 @dataclass
@@ -81,6 +99,8 @@ class Brake:
         self._resident = resident
         self._needs = NodeNeeds()
         self._running: _Running | None = None
+        self.job_peak = JobPeak()
+        """Of the running job so far, or of the one that ended last."""
         self._careful: deque[str] = deque(maxlen=REMEMBERED_CAREFUL)
 
     def careful_with(self, job_id: str) -> None:
@@ -89,6 +109,11 @@ class Brake:
         For a job that was interrupted because it filled the memory: what its node takes is not known to the end.
         """
         self._careful.append(job_id)
+
+    def job_started(self) -> None:
+        """A job begins; its peak is counted anew."""
+        self._running = None
+        self.job_peak = JobPeak()
 
     def before_node(self, node: NodeStart) -> None:
         """Make room, if there is too little. On the worker thread, between nodes."""
@@ -108,6 +133,7 @@ class Brake:
             return
         ran, self._running = self._running, None
         peak = self._peak.stop()
+        self.job_peak = self.job_peak.including(peak, self._peak.vram)
         if peak:
             now = self._resident()
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.

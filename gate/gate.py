@@ -32,6 +32,7 @@ class Gate:
 
     def started(self, job: Job) -> None:
         """The prompt has left the queue."""
+        self.brake.job_started()
         self.progress.started(job)
 
     def before_node(self, node: NodeStart) -> None:
@@ -41,4 +42,4 @@ class Gate:
     def ended(self, outcome: Outcome) -> None:
         """The prompt is over."""
         self.brake.node_ended()
-        self.progress.ended(outcome)
+        self.progress.ended(outcome, self.brake.job_peak)

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .brake import JobPeak
 from .host import Job, Outcome
+
+NO_PEAK = JobPeak()
 
 QUIET = 60.0
 """Seconds after the last job of a batch during which a new one still belongs to it."""
@@ -36,6 +39,7 @@ class BatchProgress:
         self._batch = _Batch()
         self._running: dict[str, float] = {}
         self._done = self._failed = 0
+        self._last: dict[str, Any] | None = None
 
     @property
     def totals(self) -> tuple[int, int]:
@@ -60,8 +64,8 @@ class BatchProgress:
             self._batch = _Batch(started=now)
         self._batch.last_end = now
 
-    def ended(self, outcome: Outcome) -> None:
-        """A job is over."""
+    def ended(self, outcome: Outcome, peak: JobPeak = NO_PEAK) -> None:
+        """A job is over; `peak` is the highest memory of it."""
         now = self._clock()
         with self._lock:
             began = self._running.pop(outcome.job_id, None)
@@ -74,6 +78,13 @@ class BatchProgress:
                 self._batch.failed += 1
                 self._failed += 1
             self._batch.last_end = now
+            self._last = {
+                "id": outcome.job_id,
+                "ok": outcome.ok,
+                "seconds": None if began is None else now - began,
+                "peak_ram": peak.ram or None,
+                "peak_vram": {f"vram{device}": size for device, size in peak.vram.items()},
+            }
 
     def as_dict(self, pending: int) -> dict[str, Any]:
         """The form of `status`, given how many jobs are pending; `eta_seconds` is None before the first one ended."""
@@ -90,4 +101,5 @@ class BatchProgress:
                 "failed": batch.failed,
                 "retried": batch.retried,
                 "eta_seconds": eta,
+                "last_job": self._last,
             }

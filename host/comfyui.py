@@ -15,7 +15,7 @@ from ..gate.host import Job, JobListener, QueueView
 from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .comfyui_cache import OutputCache
-from .comfyui_models import Models
+from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
 from .tensors import contents
 
@@ -168,6 +168,10 @@ class ComfyUIHost:
     def gpu_memory(self) -> list[GpuReading]:
         """Device memory through torch. Any thread."""
         return self._models.readings()
+
+    def device_peaks(self) -> DevicePeaks:
+        """torch's peak counters."""
+        return DevicePeaks(sys.modules["torch"])
 
     def check_interrupt(self) -> None:
         """Raise ComfyUI's own exception if the user interrupted."""

@@ -12,6 +12,30 @@ from ..reclaim.host import LoadedModel
 log = logging.getLogger(__name__)
 
 
+class DevicePeaks:
+    """torch's own peak counters of device memory, by device: exact, with no sampling. CUDA and ROCm.
+
+    Args:
+        torch: the torch module that ComfyUI loaded.
+    """
+
+    def __init__(self, torch: Any) -> None:
+        self._cuda = torch.cuda
+
+    def reset(self) -> None:
+        """Count from now on."""
+        for device in self._devices():
+            self._cuda.reset_peak_memory_stats(device)
+
+    def read(self) -> dict[int, int]:
+        """The highest bytes that the allocator held since then, by index."""
+        return {device: int(self._cuda.max_memory_reserved(device)) for device in self._devices()}
+
+    def _devices(self) -> range:
+        ready = self._cuda.is_available() and self._cuda.is_initialized()
+        return range(self._cuda.device_count() if ready else 0)
+
+
 class Models:
     """A view of `comfy.model_management`.
 

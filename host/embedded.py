@@ -195,6 +195,10 @@ class EmbeddedHost:
         """From now on `listener` is asked and told; one at a time."""
         self._worker.attach(listener)
 
+    def device_peaks(self) -> None:
+        """It uses no device."""
+        return None
+
     def requeue(self, job_id: str) -> bool:
         """Interrupt a running prompt and put it back first in line."""
         return self.queue.requeue(job_id)

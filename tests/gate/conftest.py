@@ -54,6 +54,7 @@ class Peak:
     def __init__(self) -> None:
         self.value = 0
         self.started = 0
+        self.vram: dict[int, int] = {}
 
     def start(self) -> None:
         self.started += 1

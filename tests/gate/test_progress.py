@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from resource_gate.gate.brake import JobPeak
 from resource_gate.gate.gate import Gate
 from resource_gate.gate.host import Job, NodeStart, Outcome
 from resource_gate.gate.progress import QUIET, BatchProgress
+
+GB = 1024**3
 
 
 @pytest.fixture
@@ -19,7 +22,9 @@ def run(progress, machine, name, seconds=10.0, ok=True):
 
 
 def test_before_anything_ran_there_is_nothing_to_tell(progress):
-    assert progress.as_dict(0) == {"done": 0, "total": 0, "failed": 0, "retried": 0, "eta_seconds": None}
+    assert progress.as_dict(0) == {"done": 0, "total": 0, "failed": 0, "retried": 0, "eta_seconds": None} | {
+        "last_job": None
+    }
     assert progress.as_dict(3)["total"] == 3 and progress.as_dict(3)["eta_seconds"] is None
 
 
@@ -103,3 +108,27 @@ def test_the_gate_hands_each_event_to_its_part(machine, progress):
     machine.at(70).cached = 1024**3
     gate.before_node(NodeStart("b", "1", "Load"))
     assert "33.0 GB" in machine.actions.last.why
+
+
+def test_the_last_job_is_told_with_its_time_and_peaks(progress, machine):
+    progress.started(Job("a", 0))
+    machine.wait(7)
+    progress.ended(Outcome("a", True), JobPeak(5 * GB, {0: 3 * GB}))
+    assert progress.as_dict(0)["last_job"] == {
+        "id": "a",
+        "ok": True,
+        "seconds": pytest.approx(7),
+        "peak_ram": 5 * GB,
+        "peak_vram": {"vram0": 3 * GB},
+    }
+
+
+def test_a_jobs_peak_is_the_highest_of_its_nodes_and_of_no_other_job(machine):
+    for job, peaks in (("a", [(9, 1), (4, 2)]), ("b", [(3, 1)])):
+        machine.brake.job_started()
+        for ram, vram in peaks:
+            machine.brake.before_node(NodeStart(job, "1", "Any"))
+            machine.peak.value, machine.peak.vram = ram * GB, {0: vram * GB}
+        machine.brake.node_ended()
+        expected = JobPeak(9 * GB, {0: 2 * GB}) if job == "a" else JobPeak(3 * GB, {0: 1 * GB})
+        assert machine.brake.job_peak == expected

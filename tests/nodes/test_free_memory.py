@@ -134,7 +134,7 @@ def test_an_interrupt_comes_before_anything_is_freed(host, run, context, kinds):
 
 
 def test_the_widgets_are_the_arguments_with_the_same_defaults(host, context):
-    node = FreeMemoryNode(host, ram_used=lambda: 0, vram_used=lambda: 0, trim=lambda: None)
+    node = FreeMemoryNode(host, ram_used=lambda: 0, vram_used=lambda: 0, actions=ActionLog(), trim=lambda: None)
     node.spec.run(context, **{w.name: w.default for w in node.spec.widgets})
     assert node.spec.id == "ResourceGateFreeMemory" and host.did == ["earlier", "idle", "device cache"]
 
