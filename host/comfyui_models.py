@@ -117,7 +117,18 @@ class Models:
             for i in range(api.device_count()):
                 free, total = api.mem_get_info(i)
                 freeable = api.memory_reserved(i)
-                found.append(GpuReading(i, api.get_device_name(i), total - free, total, "torch", freeable=freeable))
+                uuid = getattr(api.get_device_properties(i), "uuid", None)
+                found.append(
+                    GpuReading(
+                        i,
+                        api.get_device_name(i),
+                        total - free,
+                        total,
+                        "torch",
+                        freeable=freeable,
+                        uuid=None if uuid is None else str(uuid),
+                    )
+                )
         mps = getattr(torch, "mps", None)
         if not found and mps is not None and torch.backends.mps.is_available():
             total = int(mps.recommended_max_memory())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,21 @@ class StandaloneHost:
         """None: nothing is cleaned."""
         return None
 
+    def kept_folders(self) -> Sequence[Path]:
+        """None."""
+        return []
+
     def referenced_files(self) -> set[Path]:
         """None."""
         return set()
+
+    def running_since(self) -> float | None:
+        """It runs no prompts."""
+        return None
+
+    def release_files(self, paths: Set[str], place: Place) -> set[str]:
+        """It caches none."""
+        return set(paths)
 
     def on_worker(self, work: Callable[[Place], None]) -> None:
         """Every thread is as good as another here."""

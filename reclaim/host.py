@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -62,7 +62,40 @@ class LoadedModel:
     """Whether the running or the waiting prompt uses it, as far as can be known."""
 
 
-class MemoryHost(Protocol):
+class TempHost(Protocol):
+    """The program's temp folder, for what cleans it. Any thread, unless a method says otherwise."""
+
+    def temp_folder(self) -> Path | None:
+        """The folder that temp cleaning may clean; None where there is none."""
+        ...
+
+    def kept_folders(self) -> Sequence[Path]:
+        """Input, output and the like: a temp folder that is one of them, or lies around or in one, is not cleaned."""
+        ...
+
+    def referenced_files(self) -> set[Path]:
+        """Files in the temp folder that history, queue or the running prompt name; some may not be there."""
+        ...
+
+    def running_since(self) -> float | None:
+        """A moment not after the start of the running prompt, in seconds since the epoch; None where none runs."""
+        ...
+
+    def release_files(self, paths: Set[str], place: Place) -> set[str]:
+        """Which of these temp files may go. On the worker thread.
+
+        Files that a cached output leads to stay. Between prompts, cached outputs that hold nothing but the sight of
+        such a file are let go of, so that the node that made it makes it anew; between nodes the running prompt may
+        show them, and they stay, too.
+        """
+        ...
+
+    def on_worker(self, work: Callable[[Place], None]) -> None:
+        """Call `work` on the worker thread at the next boundary; at once where it idles."""
+        ...
+
+
+class MemoryHost(TempHost, Protocol):
     """The program's memory, for the ladder. On the worker thread only, unless a method says otherwise."""
 
     def outputs(self) -> Sequence[CachedOutput]:
@@ -103,16 +136,4 @@ class MemoryHost(Protocol):
 
     def empty_device_cache(self) -> None:
         """Return unused blocks of the device allocator (`torch.cuda.empty_cache` and its likes)."""
-        ...
-
-    def temp_folder(self) -> Path | None:
-        """The folder that temp cleaning may clean; None where there is none. Any thread."""
-        ...
-
-    def referenced_files(self) -> set[Path]:
-        """Files in that folder that history or queue refer to. Any thread."""
-        ...
-
-    def on_worker(self, work: Callable[[Place], None]) -> None:
-        """Call `work` on the worker thread at the next boundary; at once where it idles. Any thread."""
         ...

@@ -1,153 +1,222 @@
-"""Expired files of the temp folder: inside it only, through no link, never what is referenced or open."""
+"""Cleaning the temp folder: inside it only, through no link, never what is referenced, open, or still being made."""
 
 from __future__ import annotations
 
 import logging
 import os
 import stat
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..monitor.readings import Level
+from ..settings import Reclaim
 from .action import human
-from .host import Place
+from .host import TempHost
+from .temp_files import Entry, Identity, Walked, entry_of, identities, open_files, overlapping, walk
 
 log = logging.getLogger(__name__)
 
-PAUSE = 60.0
-"""Seconds between two walks of the folder: it is on disk, and files expire by the hour."""
+RECENT = 60.0
+"""Seconds since its last change in which a file stays whatever the cap says: it may be half written, or not yet told
+of by the prompt that made it."""
+
+CLOCKS_APART = 2.0
+"""Seconds by which a file may seem older than it is: FAT counts in two seconds, a file server has its own clock."""
+
+MOST_REMOVED = 20_000
+"""Files removed in one run; the rest goes in the next. It keeps one mistake, and one burst of work, bounded."""
+
+SECONDS = 10.0
+"""Seconds for looking, and as many for removing, in one run: on a slow network disk prompts write at the same time."""
+
+ASK_AGAIN = 1.0
+"""Seconds after which a run asks anew what is referenced: meanwhile prompts are queued that name files."""
+
+NAMES = 10
+"""Names that a dry run tells; the rest as a number, and all in the log at debug level."""
 
 
 @dataclass(frozen=True)
-class Expired:
-    """A file that may go."""
+class Found:
+    """What may go: files, oldest first, of which `over_cap` are not expired; and folders that may be empty."""
 
-    path: Path
-    size: int
-    identity: tuple[int, int]
-    """(device, inode): a folder on its way may have been swapped for a link in the meantime."""
+    files: tuple[Entry, ...] = ()
+    folders: tuple[Entry, ...] = ()
+    over_cap: int = 0
 
+    @property
+    def bytes(self) -> int:
+        """Of the files together."""
+        return sum(f.size for f in self.files)
 
-def open_files() -> set[tuple[int, int]]:
-    """(device, inode) of the files this process holds open; empty where the system does not tell (no `/proc`)."""
-    found = set()
-    try:
-        descriptors = list(Path("/proc/self/fd").iterdir())
-    except OSError:
-        return set()
-    for descriptor in descriptors:
-        try:
-            status = descriptor.stat()
-        except OSError:
-            continue  # closed since it was listed
-        if stat.S_ISREG(status.st_mode):
-            found.add((status.st_dev, status.st_ino))
-    return found
+    def names(self, root: Path) -> str:
+        """The first names, for a person, in one line whatever they hold."""
+        told = [os.path.relpath(f.path, root) for f in self.files[:NAMES]]
+        rest = len(self.files) - len(told)
+        return ", ".join(n if n.isprintable() else ascii(n) for n in told) + (f" and {rest} more" if rest else "")
 
 
-class ExpiredTemp:
-    """A rung: removes files older than `age` seconds.
+@dataclass
+class Removed:
+    """What went. `more`: a limit ended the run before its work was done."""
+
+    files: int = 0
+    bytes: int = 0
+    folders: int = 0
+    seconds: float = 0.0
+    more: bool = False
+
+    @property
+    def text(self) -> str:
+        """`removed 3 old temp files (12 MB) and 1 empty folder`."""
+        parts = [f"{self.files} old temp file{'s' * (self.files != 1)} ({human(self.bytes)})"] if self.files else []
+        if self.folders:
+            parts.append(f"{self.folders} empty folder{'s' * (self.folders != 1)}")
+        return f"removed {' and '.join(parts) or 'no temp files'}{', more to come' * self.more}"
+
+
+@dataclass(frozen=True)
+class _InUse:
+    identities: set[Identity]
+    since: float | None
+    """When the running prompt began; None where none runs."""
+
+    def holds(self, entry: Entry) -> bool:
+        made_now = self.since is not None and entry.changed >= self.since - CLOCKS_APART
+        return made_now or entry.identity in self.identities
+
+
+class TempCleaner:
+    """Finds and removes what is expired or above the cap. Any thread; walks and deletes, so not the sampler's.
 
     Args:
-        folder: the temp folder, or None where there is none.
-        referenced: files that history or queue refer to.
-        enabled: whether cleaning is switched on.
-        age: seconds since the last write after which a file has expired.
+        settings: those of reclaiming: `temp_clean`, `temp_age`, `temp_cap`.
+        opened: identities of the files this process holds open; None where that cannot be told.
+        now: seconds since the epoch, as files have them.
     """
-
-    name = "expired temp files"
-    level = Level.WARNING
-    place = Place.ANYWHERE
 
     def __init__(
         self,
-        folder: Callable[[], Path | None],
-        referenced: Callable[[], set[Path]],
+        host: TempHost,
+        settings: Callable[[], Reclaim],
         *,
-        enabled: Callable[[], bool],
-        age: Callable[[], float],
-        opened: Callable[[], set[tuple[int, int]]] = open_files,
+        opened: Callable[[], set[Identity] | None] = open_files,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder = folder
-        self._referenced = referenced
-        self._enabled = enabled
-        self._age = age
+        self._host = host
+        self._settings = settings
         self._opened = opened
         self._now = now
         self._clock = clock
-        self._not_before = 0.0
-        self._found: list[Expired] = []
+        self._lock = threading.Lock()
+        self._refused: Path | None = None
+        self.looked = float("-inf")
+        """When it last looked, on `clock`."""
 
-    def estimate(self, resource: str, place: Place) -> int:
-        """Bytes of expired files; 0 within a minute of the last look. They free disk, and RAM only on a RAM disk."""
-        if not self._enabled() or self._clock() < self._not_before:
-            return 0
-        self._not_before = self._clock() + PAUSE
-        self._found = self.expired()
-        return sum(f.size for f in self._found)
+    def find(self, seconds: float = SECONDS) -> Found:
+        """What may go now; nothing where cleaning is switched off, or the folder is not one to clean."""
+        self.looked = self._clock()
+        settings = self._settings()
+        root = self._host.temp_folder()
+        if not settings.temp_clean or root is None or not root.is_dir() or self._refuses(root):
+            return Found()
+        used = self._in_use()
+        if used is None:
+            return Found()
+        until = self._clock() + seconds
+        return self._choose(walk(root, lambda: self._clock() > until), used, settings)
 
-    def free(self, resource: str, place: Place, goal: int | None) -> tuple[int | None, str]:
-        """Remove what the estimate found, each looked at once more."""
-        removed, size = 0, 0
-        kept, opened = self._referenced(), self._opened()
-        for file in self._found:
-            if file.path not in kept and file.identity not in opened and self._remove(file):
-                removed += 1
-                size += file.size
-        self._found = []
-        freed = size if resource.startswith("disk") else 0
-        return freed, f"removed {removed} expired temp files ({human(size)})"
+    def remove(self, found: Found, may_go: Collection[str] | None = None, seconds: float = SECONDS) -> Removed:
+        """Remove what was found, each looked at once more.
 
-    def expired(self) -> list[Expired]:
-        """The files that may go now."""
-        root = self._folder()
-        if root is None or not root.is_dir():
-            return []
-        before = self._now() - self._age()
-        kept, opened = self._referenced(), self._opened()
-        return [
-            Expired(path, status.st_size, (status.st_dev, status.st_ino))
-            for path, status in _files(root)
-            if max(status.st_mtime, status.st_ctime) < before
-            and path not in kept
-            and (status.st_dev, status.st_ino) not in opened
-        ]
+        Args:
+            may_go: paths that the host lets go of; None: all.
+        """
+        done = Removed()
+        root = self._host.temp_folder()
+        if root is None or self._refuses(root):
+            return done
+        with self._lock:
+            started = self._clock()
+            self._remove_files(found, may_go, done, started + seconds)
+            if not done.more:
+                done.folders = self._remove_folders(found.folders)
+            done.seconds = self._clock() - started
+        return done
 
-    def _remove(self, file: Expired) -> bool:
+    def _choose(self, walked: Walked, used: _InUse, settings: Reclaim) -> Found:
+        now = self._now()
+        before = now - max(settings.temp_age, RECENT)
+        free = sorted((f for f in walked.files if not used.holds(f)), key=lambda f: f.changed)
+        expired = [f for f in free if f.changed < before]
+        over: list[Entry] = []
+        if settings.temp_cap and walked.complete:
+            left = sum(f.size for f in walked.files) - sum(f.size for f in expired)
+            for file in free[len(expired) :]:
+                if left <= settings.temp_cap or file.changed >= now - RECENT:
+                    break
+                over.append(file)
+                left -= file.size
+        empty = tuple(f for f in walked.folders if f.changed < before)
+        return Found((*expired, *over), empty, len(over))
+
+    def _in_use(self) -> _InUse | None:
+        """None where it cannot be told what is open: then nothing is certain, and nothing goes."""
+        # First since when a prompt runs, then what is named: one that ends in between is found in the history. The
+        # other way round its files would be neither.
+        since = self._host.running_since()
+        opened = self._opened()
+        return None if opened is None else _InUse(opened | identities(self._host.referenced_files()), since)
+
+    def _refuses(self, root: Path) -> bool:
+        kept = overlapping(root, self._host.kept_folders())
+        if kept is not None and self._refused != kept:
+            log.warning("the temp folder %s is not cleaned: it overlaps with %s (told once)", root, kept)
+        self._refused = kept
+        return kept is not None
+
+    def _remove_files(self, found: Found, may_go: Collection[str] | None, done: Removed, until: float) -> None:
+        used, asked = self._in_use(), self._clock()
+        for file in found.files:
+            now = self._clock()
+            if done.files >= MOST_REMOVED or now > until:
+                done.more = True
+                return
+            if now - asked > ASK_AGAIN:
+                used, asked = self._in_use(), now
+            if used is None:
+                return
+            if (may_go is None or file.path in may_go) and not used.holds(file) and self._remove_file(file):
+                done.files += 1
+                done.bytes += file.size
+
+    def _remove_file(self, file: Entry) -> bool:
         try:
-            status = file.path.lstat()
-            if not stat.S_ISREG(status.st_mode) or (status.st_dev, status.st_ino) != file.identity:
+            status = os.lstat(file.path)
+            # By identity: a folder on the way may have been swapped for a link since.
+            if not stat.S_ISREG(status.st_mode) or entry_of(file.path, status) != file:
                 return False
-            if max(status.st_mtime, status.st_ctime) >= self._now() - self._age():
-                return False
-            file.path.unlink()
+            Path(file.path).unlink()
         except OSError as error:
             log.debug("temp file %s stays: %s", file.path, error)
             return False
         return True
 
-
-def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Regular files below `root`, on its own file system, no link followed, none of those that are links."""
-    device = root.stat().st_dev
-    pending = [root]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError:
-            continue  # gone, or not ours to read: then not ours to clean
-        for entry in entries:
+    def _remove_folders(self, folders: Collection[Entry]) -> int:
+        """Those that are empty now, inner ones first. Not beside a prompt: it may be about to write into one."""
+        if self._host.running_since() is not None:
+            return 0
+        removed = 0
+        for folder in reversed(tuple(folders)):
             try:
-                status = Path(entry.path).lstat()  # not entry.stat(): on Windows that one tells no device
+                status = os.lstat(folder.path)
+                same = (status.st_dev, status.st_ino) == folder.identity and stat.S_ISDIR(status.st_mode)
+                if same and not os.path.ismount(folder.path):
+                    Path(folder.path).rmdir()  # refuses what is not empty
+                    removed += 1
             except OSError:
                 continue
-            if status.st_dev != device or getattr(status, "st_reparse_tag", False):
-                continue  # another file system; on Windows also a junction, which is no link to `S_ISLNK`
-            if stat.S_ISDIR(status.st_mode):
-                pending.append(Path(entry.path))
-            elif stat.S_ISREG(status.st_mode):
-                yield Path(entry.path), status
+        return removed

@@ -1,4 +1,4 @@
-"""The texts of the nodes are those of the nodes: no widget without a text, no text without a widget, in any language."""
+"""The texts of the nodes are those of the nodes: none is missing and none is left over, in any language."""
 
 from __future__ import annotations
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from resource_gate.batch.errors import RequestRefused
 
@@ -54,6 +57,32 @@ def test_the_status_tells_the_host_and_that_the_worker_lives(client: Any) -> Non
     assert status["worker_alive"] is True
     assert status["resources"]["ram"]["limit"] > 0
     assert status["degraded"] == {}
+
+
+def test_the_metrics_pass_prometheus_own_parser(comfyui: Any) -> None:
+    with urllib.request.urlopen(f"{comfyui.url}/resource_gate/metrics") as answer:
+        families = {f.name: f for f in text_string_to_metric_families(answer.read().decode())}
+    [limit] = families["resource_gate_ram_limit_bytes"].samples
+    assert limit.value > 0
+    assert families["resource_gate_jobs_done"].type == "counter"
+    assert families["resource_gate_worker_alive"].samples[0].value == 1
+
+
+def test_the_history_tells_what_the_status_told(client: Any) -> None:
+    points = client.call("GET", "/resource_gate/history?points=5")["points"]
+    assert 1 <= len(points) <= 5
+    assert points[-1]["ram_limit"] == client.status()["resources"]["ram"]["limit"]
+
+
+def test_a_request_of_another_origin_is_refused(comfyui: Any) -> None:
+    body = urllib.request.Request(
+        f"{comfyui.url}/resource_gate/pause",
+        b"{}",
+        {"Content-Type": "application/json", "Origin": "http://evil.example"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(body)
+    assert caught.value.code == 403
 
 
 def test_the_routes_answer_under_api_too(client: Any) -> None:

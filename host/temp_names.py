@@ -1,0 +1,95 @@
+"""Temp files by the names that prompts, histories and cached outputs give them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ANNOTATED = "[temp]"
+"""Behind a file name in a node's input: ComfyUI's `folder_paths.annotated_filepath` reads it from the temp folder."""
+
+LONGEST = 4096
+"""Characters a path has at most (Linux' PATH_MAX)."""
+
+MAX_LINES = 1000
+"""Lines of one text that are read as paths: some nodes take a list of them."""
+
+MAX_OBJECTS = 500
+"""Objects looked at in one value: what names a file lies near the surface (a video, a list of names)."""
+
+MAX_DEPTH = 6
+
+
+class TempNames:
+    """What in a value names a file of the temp folder.
+
+    Args:
+        root: the temp folder.
+
+    Found are: `{"filename": …, "subfolder": …, "type": "temp"}` as browsers are shown it; `name.png [temp]`; and paths
+    into the folder, whole or from the folder that holds it (`temp/name.png`).
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.abspath(root)
+        self._spellings = {os.path.normcase(p) + os.sep for p in (self._root, os.path.realpath(root))}
+
+    def named(self, values: Iterable[Any], *, bare: bool = False) -> Iterator[str]:
+        """Paths below the folder, normalized; whether they are there is not asked.
+
+        Args:
+            bare: take any text that could be a file name for one, too: as a node would that looks in the temp folder
+                by itself.
+        """
+        stack = [(value, 0) for value in values]
+        seen = 0
+        while stack and seen < MAX_OBJECTS * max(1, len(stack)):
+            value, depth = stack.pop()
+            seen += 1
+            if isinstance(value, (str, os.PathLike)):
+                yield from self._in_text(os.fspath(value), bare)
+            elif depth < MAX_DEPTH:
+                if isinstance(value, Mapping):
+                    yield from self._shown(value)
+                stack += [(v, depth + 1) for v in _inside(value)]
+
+    def _shown(self, value: Mapping[Any, Any]) -> Iterator[str]:
+        name = value.get("filename")
+        if value.get("type") == "temp" and isinstance(name, str) and name:
+            yield from self._below(os.path.join(str(value.get("subfolder") or ""), name))
+
+    def _in_text(self, text: Any, bare: bool) -> Iterator[str]:
+        if not isinstance(text, str) or not text or len(text) > LONGEST * MAX_LINES:
+            return
+        for line in text.splitlines()[:MAX_LINES]:
+            name = line.strip().strip("\"'")
+            if not name or len(name) > LONGEST:
+                continue
+            if name.endswith(ANNOTATED):
+                yield from self._below(name[: -len(ANNOTATED)].rstrip())
+                continue
+            if os.sep in name or "/" in name:
+                yield from self._below(os.path.join(os.path.dirname(self._root), name))
+            if bare and os.path.splitext(name)[1]:
+                yield from self._below(name)
+
+    def _below(self, name: str) -> Iterator[str]:
+        path = os.path.normpath(os.path.join(self._root, name))
+        for spelling in self._spellings:
+            if os.path.normcase(path).startswith(spelling):
+                yield os.path.join(self._root, path[len(spelling) :])
+                return
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """What a container holds, and the attributes of a plain object such as a video that is read from its file."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    # Models and their patchers hold thousands of objects, and no temp file.
+    if isinstance(value, type) or callable(value) or hasattr(value, "model_size") or hasattr(value, "patcher"):
+        return ()
+    return list(getattr(value, "__dict__", {}).values())
