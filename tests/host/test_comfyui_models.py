@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
 from resource_gate.host.comfyui_models import DevicePeaks, Models
 
 GB = 1024**3
-CUDA = SimpleNamespace(type="cuda", index=0)
-CPU = SimpleNamespace(type="cpu", index=None)
+
+
+class Device(NamedTuple):
+    """A `torch.device`."""
+
+    type: str
+    index: int | None
+
+
+CUDA, CPU = Device("cuda", 0), Device("cpu", None)
 
 
 class Cuda:
@@ -58,7 +67,7 @@ class Cuda:
 class Loaded:
     """A `LoadedModel`: compared by identity, as ComfyUI does."""
 
-    def __init__(self, kind: str, size: int, device: SimpleNamespace = CUDA) -> None:
+    def __init__(self, kind: str, size: int, device: Device = CUDA) -> None:
         self.device = device
         module = type(kind, (), {})()
         self.model = SimpleNamespace(model=module, loaded_size=lambda: size)
@@ -73,7 +82,7 @@ class Management:
         self.current_loaded_models = list(loaded)
         self.unpinned = 0
 
-    def free_memory(self, size: float, device: SimpleNamespace, keep_loaded: list[Loaded]) -> None:
+    def free_memory(self, size: float, device: Device, keep_loaded: list[Loaded]) -> None:
         assert size >= 1e30 and all(isinstance(k, Loaded) for k in keep_loaded)
         self.current_loaded_models = [
             m for m in self.current_loaded_models if m.device is not device or any(m is k for k in keep_loaded)
