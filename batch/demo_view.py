@@ -59,7 +59,7 @@ class View:
         self._told: tuple[Any, ...] = ()
         self._asked = float("-inf")
         self._status: dict[str, Any] = {}
-        self._action_at = -1
+        self._action_at, self._action_time = -1, 0.0
         self._opened = False
 
     def show(self, progress: Progress) -> None:
@@ -69,10 +69,11 @@ class View:
             self.say(f"  panel: {progress.server.url}/ (while this runs)")
         self._ask(progress)
         used = progress.server.child.anonymous if progress.server.alive else 0
-        action = (self._status.get("last_action") or {}).get("text") or ""
-        if action and progress.ended != self._action_at:  # one a clip: enough to see what it does
-            self._action_at = progress.ended
-            self.say(f"  gate: {action}")
+        action = self._status.get("last_action") or {}
+        if action.get("time", 0) > self._action_time and progress.ended != self._action_at:
+            # One a clip: enough to see what it does.
+            self._action_time, self._action_at = action["time"], progress.ended
+            self.say(f"  gate: {action['text']}")
         if self._updating:
             self._out.write("\r" + self._line(progress, used)[:WIDTH].ljust(WIDTH))
             self._out.flush()

@@ -33,7 +33,7 @@ def progress(ended=0, deaths=0, running="clip0", status=None, used=500):
 STATUS = {
     "level": "critical",
     "gate": {"state": "waiting", "reason": "RAM at 93 %"},
-    "last_action": {"text": "dropped 3 outputs, 1.1 GB freed"},
+    "last_action": {"time": 7.0, "text": "dropped 3 outputs, 1.1 GB freed"},
 }
 
 
@@ -95,9 +95,14 @@ def test_with_the_gate_its_level_state_and_action_are_told_and_where_the_panel_i
 def test_one_action_a_clip_is_told():
     out = io.StringIO()
     view = View(out, 1000 * MIB, gated=True)
-    for ended in (0, 0, 1, 1, 1):
-        view.show(progress(ended=ended, status=STATUS))
-    assert out.getvalue().count("dropped 3 outputs") == 2
+    for ended, at in ((0, 1.0), (0, 2.0), (1, 3.0), (1, 4.0), (2, 4.0)):
+        action = {"time": at, "text": f"dropped outputs at {at}"}
+        view._asked = float("-inf")  # as if a second had passed
+        view.show(progress(ended=ended, status=STATUS | {"last_action": action}))
+    assert [line for line in out.getvalue().splitlines() if "dropped" in line] == [
+        "  gate: dropped outputs at 1.0",
+        "  gate: dropped outputs at 3.0",
+    ]
 
 
 def test_a_server_on_its_way_down_does_not_end_the_view():
