@@ -95,7 +95,7 @@ def test_with_the_gate_its_level_state_and_action_are_told_and_where_the_panel_i
 def test_one_action_a_clip_is_told():
     out = io.StringIO()
     view = View(out, 1000 * MIB, gated=True)
-    for ended, at in ((0, 1.0), (0, 2.0), (1, 3.0), (1, 4.0), (2, 4.0)):
+    for ended, at in ((0, 1.0), (0, 2.0), (1, 3.0), (1, 4.0), (2, 3.0)):
         action = {"time": at, "text": f"dropped outputs at {at}"}
         view._asked = float("-inf")  # as if a second had passed
         view.show(progress(ended=ended, status=STATUS | {"last_action": action}))
