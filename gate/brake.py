@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,8 +47,6 @@ class Peak(Protocol):
         """Bytes of device memory at the highest point before the last `stop`, by device."""
         ...
 
-
-log = logging.getLogger(__name__)
 
 REMEMBERED_CAREFUL = 100
 """Jobs that the brake is careful with; the oldest are forgotten."""
@@ -119,16 +116,23 @@ class Brake:
         """Make room, if there is too little. On the worker thread, between nodes."""
         self.node_ended()
         settings = self._settings()
+        arithmetic = arithmetic_need(node.inputs)
         if node.job_id in self._careful:
             why = f"before node {node.node_id} ({node.class_type}) of a prompt that filled the memory before"
             self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_NODES)
         elif settings.gate.brake and settings.reclaim.enabled:
-            self._make_room(node, settings)
-        self._running = _Running(node.class_type, arithmetic_need(node.inputs), self._resident())
-        self._peak.start()
+            self._make_room(node, self._needs.expect(node.class_type, arithmetic), settings)
+        if self._needs.worth_measuring(node.class_type, arithmetic):
+            self._running = _Running(node.class_type, arithmetic, self._resident())
+            self._peak.start()
+
+    def job_ended(self) -> None:
+        """The job is over."""
+        self.node_ended()
+        self.job_peak = self.job_peak.including(self._resident().rss, {})
 
     def node_ended(self) -> None:
-        """Learn from the node that ran last; also called when the prompt ends."""
+        """Learn from the node that ran last."""
         if self._running is None:
             return
         ran, self._running = self._running, None
@@ -140,14 +144,9 @@ class Brake:
             mapped = now.rss - now.anonymous
             self._needs.learn(ran.kind, ran.arithmetic, peak - mapped - ran.base.anonymous)
 
-    def _make_room(self, node: NodeStart, settings: Settings) -> None:
+    def _make_room(self, node: NodeStart, need: int, settings: Settings) -> None:
         reading = self._read()
-        need = self._needs.expect(node.class_type, node.inputs)
         ahead = level_of(reading.used + need, reading.limit, settings.ram)
-        log.debug(
-            "before node %s (%s): %s of %s used, expecting %s more",
-            *(node.node_id, node.class_type, human(reading.used), human(reading.limit), human(need)),
-        )
         if ahead < Level.CRITICAL:
             return
         entry = min(entry_of(tier, reading.limit, settings.ram) for tier in (Level.CRITICAL, Level.EMERGENCY))

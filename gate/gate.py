@@ -41,5 +41,5 @@ class Gate:
 
     def ended(self, outcome: Outcome) -> None:
         """The prompt is over."""
-        self.brake.node_ended()
+        self.brake.job_ended()
         self.progress.ended(outcome, self.brake.job_peak)

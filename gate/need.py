@@ -89,16 +89,34 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
     return max(needs)
 
 
+SETTLED = 3
+"""Runs that took next to nothing, after which a kind of node is taken to be small."""
+
+PASSED_OVER = 50
+"""Runs of a small kind of which one is measured."""
+
+
 class NodeNeeds:
     """What kinds of nodes were seen to take, as a factor of the arithmetic or, where that says little, in bytes."""
 
     def __init__(self) -> None:
         self._factors: dict[str, deque[float]] = {}
         self._bytes: dict[str, deque[int]] = {}
+        self._passed_over: dict[str, int] = {}
 
-    def expect(self, kind: str, inputs: Mapping[str, Any]) -> int:
-        """Bytes above what is used now that a node of this kind will reach at its peak."""
-        arithmetic = arithmetic_need(inputs)
+    def worth_measuring(self, kind: str, arithmetic: int) -> bool:
+        """Whether a run of this kind can teach anything: most nodes of most graphs take next to nothing, every time.
+
+        Those are passed over, but for one in `PASSED_OVER`, so that a kind that changed its ways is noticed.
+        """
+        known = self._bytes.get(kind, ())
+        if arithmetic >= NOISE or len(known) < SETTLED or max(known) >= NOISE:
+            return True
+        self._passed_over[kind] = (self._passed_over.get(kind, 0) + 1) % PASSED_OVER
+        return self._passed_over[kind] == 0
+
+    def expect(self, kind: str, arithmetic: int) -> int:
+        """Bytes above what is used now that a node will reach at its peak, given its kind and what arithmetic says."""
         if arithmetic >= NOISE:
             seen = self._factors.get(kind)
             return int(arithmetic * (max(seen) * MARGIN if seen else 1.0))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resource_gate.gate.need import MARGIN, NOISE, REMEMBERED, NodeNeeds, arithmetic_need
+from resource_gate.gate.need import MARGIN, NOISE, PASSED_OVER, REMEMBERED, SETTLED, NodeNeeds, arithmetic_need
 
 MB = 1024**2
 GB = 1024**3
@@ -92,34 +92,40 @@ def test_whatever_a_node_is_given_the_arithmetic_raises_nothing_and_is_never_neg
 
 
 def test_an_unknown_kind_needs_its_arithmetic():
-    assert NodeNeeds().expect("New", {"image": FRAMES}) == 97 * 1280 * 720 * 12
-    assert NodeNeeds().expect("New", {}) == 0
+    assert NodeNeeds().expect("New", arithmetic_need({"image": FRAMES})) == 97 * 1280 * 720 * 12
+    assert NodeNeeds().expect("New", arithmetic_need({})) == 0
 
 
 def test_a_learned_factor_goes_with_the_size():
     needs = NodeNeeds()
     needs.learn("Scale", GB, 3 * GB)
-    assert needs.expect("Scale", {"image": FRAMES}) == pytest.approx(97 * 1280 * 720 * 12 * 3 * MARGIN, abs=2)
+    assert needs.expect("Scale", arithmetic_need({"image": FRAMES})) == pytest.approx(
+        97 * 1280 * 720 * 12 * 3 * MARGIN, abs=2
+    )
 
 
 def test_a_node_that_took_nothing_is_expected_to_take_nothing():
     needs = NodeNeeds()
     needs.learn("CreateVideo", GB, -5 * MB)
-    assert needs.expect("CreateVideo", {"images": FRAMES}) == 0
+    assert needs.expect("CreateVideo", arithmetic_need({"images": FRAMES})) == 0
 
 
 def test_where_the_sizes_say_nothing_bytes_are_learned():
     needs = NodeNeeds()
     needs.learn("CheckpointLoader", 0, 4 * GB)
-    assert needs.expect("CheckpointLoader", {"ckpt_name": "a"}) == pytest.approx(4 * GB * MARGIN, abs=2)
+    assert needs.expect("CheckpointLoader", arithmetic_need({"ckpt_name": "a"})) == pytest.approx(
+        4 * GB * MARGIN, abs=2
+    )
 
 
 def test_a_tiny_image_teaches_no_absurd_factor():
     """A library that is loaded on the first run costs 300 MB however small the picture is."""
     needs = NodeNeeds()
     needs.learn("Detect", 64 * 64 * 12, 300 * MB)
-    assert needs.expect("Detect", {"image": FRAMES}) == 97 * 1280 * 720 * 12
-    assert needs.expect("Detect", {"image": tensor(1, 64, 64, 3)}) == pytest.approx(300 * MB * MARGIN, abs=2)
+    assert needs.expect("Detect", arithmetic_need({"image": FRAMES})) == 97 * 1280 * 720 * 12
+    assert needs.expect("Detect", arithmetic_need({"image": tensor(1, 64, 64, 3)})) == pytest.approx(
+        300 * MB * MARGIN, abs=2
+    )
 
 
 def test_the_worst_of_the_last_runs_counts_and_older_ones_are_forgotten():
@@ -127,6 +133,21 @@ def test_the_worst_of_the_last_runs_counts_and_older_ones_are_forgotten():
     needs.learn("Scale", NOISE, 9 * NOISE)
     for _ in range(REMEMBERED - 1):
         needs.learn("Scale", NOISE, NOISE)
-    assert needs.expect("Scale", {"image": FRAMES}) == pytest.approx(97 * 1280 * 720 * 12 * 9 * MARGIN, abs=2)
+    assert needs.expect("Scale", arithmetic_need({"image": FRAMES})) == pytest.approx(
+        97 * 1280 * 720 * 12 * 9 * MARGIN, abs=2
+    )
     needs.learn("Scale", NOISE, NOISE)
-    assert needs.expect("Scale", {"image": FRAMES}) == pytest.approx(97 * 1280 * 720 * 12 * MARGIN, abs=2)
+    assert needs.expect("Scale", arithmetic_need({"image": FRAMES})) == pytest.approx(
+        97 * 1280 * 720 * 12 * MARGIN, abs=2
+    )
+
+
+def test_a_kind_that_takes_next_to_nothing_is_measured_now_and_then_only():
+    needs = NodeNeeds()
+    for _ in range(SETTLED):
+        assert needs.worth_measuring("Note", 0)
+        needs.learn("Note", 0, 1000)
+    assert sum(needs.worth_measuring("Note", 0) for _ in range(3 * PASSED_OVER)) == 3
+    assert needs.worth_measuring("Note", 1 * GB)
+    needs.learn("Note", 0, 500 * MB)
+    assert all(needs.worth_measuring("Note", 0) for _ in range(10))
