@@ -78,9 +78,8 @@ def main() -> int:
                 print(f"pair {pair + 1}: stock {took[stock]:.2f} s, gated {took[gated]:.2f} s", flush=True)
             ratios = [a / b for a, b in rows]
             per_prompt = statistics.median((b - a) / options.prompts * 1000 for a, b in rows)
-            print(
-                f"throughput, gated / stock: median {statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f})"
-            )
+            spread = f"{min(ratios):.3f}–{max(ratios):.3f}"
+            print(f"throughput, gated / stock: median {statistics.median(ratios):.3f} ({spread})")
             print(f"added per prompt: median {per_prompt:.2f} ms (aim ≤ 1)")
             spans = {name: executed(s, options.prompts) * 1000 for name, s in (("stock", stock), ("gated", gated))}
             print("start to end of a prompt: " + ", ".join(f"{k} {v:.2f} ms" for k, v in spans.items()))
