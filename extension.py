@@ -34,7 +34,9 @@ from .reclaim.host import MemoryHost
 from .reclaim.ladder import Ladder
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
-from .reclaim.temp import ExpiredTemp
+from .reclaim.temp import TempCleaner
+from .reclaim.temp_routine import TempRoutine
+from .reclaim.temp_rung import ExpiredTemp
 from .settings import Settings, SettingsStore
 
 log = logging.getLogger(__name__)
@@ -83,12 +85,7 @@ class Extension:
             database=host.data_folder,
             torch_memory=host.gpu_memory,
         )
-        temp = ExpiredTemp(
-            host.temp_folder,
-            host.referenced_files,
-            enabled=lambda: self.settings.reclaim.temp_clean,
-            age=lambda: self.settings.reclaim.temp_age,
-        )
+        cleaner = TempCleaner(host, lambda: self.settings.reclaim)
         self.ladder = Ladder(
             standard_rungs(
                 host,
@@ -96,7 +93,7 @@ class Extension:
                 trim_worth=lambda: self.settings.reclaim.trim_slack,
                 gc_share=lambda: self.settings.reclaim.gc_share,
                 ram_free=lambda: self._ram.read().free,
-                temp=[temp],
+                temp=[ExpiredTemp(cleaner, host)],
                 written=lambda: (host.output_folder, host.temp_folder()),
             ),
             self._used,
@@ -117,6 +114,7 @@ class Extension:
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
+        self.temp = TempRoutine(cleaner, host, self.actions, lambda: self.settings)
         self.watchers = Watchers(changed=self._watched)
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self._status = Status(
@@ -154,6 +152,7 @@ class Extension:
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self.idle.on_sample)
+        self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.sampler.start()

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .comfyui_cache import OutputCache
 from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
+from .comfyui_temp import TempFiles
 from .tensors import contents
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class ComfyUIHost:
         self._models = Models(model_management, sys.modules["torch"])
         self._interrupted: Callable[[], None] = model_management.throw_exception_if_processing_interrupted
         self._cache = OutputCache(self._decides_by_itself)
+        self._temp = TempFiles(self._server.prompt_queue, folder_paths)
         self._hooks = QueueHooks(self._server.prompt_queue, self._nodes, self._between_prompts)
         self._executor: weakref.ref[Any] | None = None
         self._waiting: Job | None = None
@@ -124,22 +126,23 @@ class ComfyUIHost:
 
     def temp_folder(self) -> Path | None:
         """ComfyUI's temp folder."""
-        return Path(self._folders.get_temp_directory())
+        return self._temp.folder()
+
+    def kept_folders(self) -> Sequence[Path]:
+        """Output, input, user, models."""
+        return self._temp.kept_folders()
 
     def referenced_files(self) -> set[Path]:
-        """Temp files that the history names."""
-        temp = self.temp_folder()
-        if temp is None:
-            return set()
-        found: set[Path] = set()
-        history = self._server.prompt_queue.get_history(map_function=lambda entry: entry.get("outputs", {}))
-        for outputs in history.values():
-            for ui in outputs.values():
-                for items in ui.values() if isinstance(ui, Mapping) else ():
-                    for item in items if isinstance(items, (list, tuple)) else ():
-                        if isinstance(item, Mapping) and item.get("type") == "temp" and item.get("filename"):
-                            found.add(temp / str(item.get("subfolder") or "") / str(item["filename"]))
-        return found
+        """Temp files that history and queue name."""
+        return self._temp.referenced()
+
+    def running_since(self) -> float | None:
+        """When the running prompt was about to start."""
+        return self._temp.running_since()
+
+    def release_files(self, paths: Set[str], place: Place) -> set[str]:
+        """Which of these temp files no cached output needs."""
+        return self._temp.release(getattr(self._live_executor(), "caches", None), paths, place)
 
     def on_worker(self, work: Callable[[Place], None]) -> None:
         """Run `work` on the worker thread at the next boundary."""
@@ -191,6 +194,8 @@ class ComfyUIHost:
         if executor is not None and self._live_executor() is not executor:
             self._executor = weakref.ref(executor)
         self._waiting = waiting
+        if waiting is not None:
+            self._temp.about_to_start()
         if executor is not None and waiting is not None:
             self._cache.before_prompt(executor, waiting)
 

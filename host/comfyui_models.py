@@ -71,12 +71,12 @@ class Models:
 
     def slack(self) -> int:
         """Bytes the device allocator holds and nobody uses."""
-        torch = self._torch
-        if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
-            return 0
-        return sum(
-            torch.cuda.memory_reserved(i) - torch.cuda.memory_allocated(i) for i in range(torch.cuda.device_count())
-        )
+        slack = 0
+        for kind in ("cuda", "xpu"):
+            api = getattr(self._torch, kind, None)
+            if api is not None and api.is_available() and api.is_initialized():
+                slack += sum(api.memory_reserved(i) - api.memory_allocated(i) for i in range(api.device_count()))
+        return slack
 
     def pinned_slack(self) -> int:
         """Bytes of the pinned host allocator that are cached and not in use; 0 before torch 2.9 or without CUDA."""

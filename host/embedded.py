@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .embedded_nodes import NODES
 from .embedded_queue import Ended, Item, PromptQueue, is_prompt_id
 from .embedded_run import Execution
 from .embedded_worker import Worker
+from .temp_names import TempNames
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class EmbeddedHost:
         self._sinks: list[Sink] = []
         self._cache = OutputCache()
         self._execution: Execution | None = None
+        self._began = 0.0
         self._worker = Worker(self.queue, self._run, self._after)
 
     def start(self) -> None:
@@ -176,14 +179,27 @@ class EmbeddedHost:
         """The folder that previews go to."""
         return self.folders.temp
 
+    def kept_folders(self) -> Sequence[Path]:
+        """Input, output and user data."""
+        return [self.folders.output, self.folders.input, self.folders.user]
+
     def referenced_files(self) -> set[Path]:
-        """Files in the temp folder that the history, the running prompt or the cache would show. Any thread."""
-        shown: list[Any] = [entry["outputs"] for entry in self.queue.history().values()]
-        running = self._execution
-        if running is not None:
-            shown.append(dict(running.ui))
-        shown += [{"": ui} for ui in self._cache.ui()]
-        return {path for outputs in shown for ui in outputs.values() for path in self.folders.named_in(ui, "temp")}
+        """Files in the temp folder that history, queue, running prompt or cache name. Any thread."""
+        running, pending = self.queue.snapshot()  # first: a prompt that ends in between is then in the history
+        execution = self._execution
+        history = list(self.queue.history().values())
+        names = TempNames(self.folders.temp)
+        shown = [*history, *self._cache.ui(), *([dict(execution.ui)] if execution is not None else [])]
+        found = {*names.named(shown), *names.named([i.prompt.graph for i in (*running, *pending)], bare=True)}
+        return {Path(path) for path in found}
+
+    def running_since(self) -> float | None:
+        """When the running prompt left the queue."""
+        return None if self.queue.running is None else self._began
+
+    def release_files(self, paths: Set[str], place: Place) -> set[str]:
+        """All: what the cache shows is referenced anyway, and its outputs are no files of the temp folder."""
+        return set(paths)
 
     def on_worker(self, work: Callable[[Place], None]) -> None:
         """Call `work` on the worker thread at the next boundary; at once where it idles. Any thread."""
@@ -235,6 +251,7 @@ class EmbeddedHost:
         return {keys[i] for i in taken}
 
     def _run(self, item: Item) -> tuple[Outcome, Ended]:
+        self._began = time.time()
         interrupted = self.queue.interrupted
         before_node = self._worker.before_node
         execution = Execution(

@@ -6,10 +6,9 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import psutil
 
@@ -58,16 +57,6 @@ class Folders:
         if root is None:
             raise KeyError(kind)
         return inside(root, PurePosixPath(subfolder.replace("\\", "/")) / filename.replace("\\", "/"))
-
-    def named_in(self, ui: Any, kind: str) -> Iterator[Path]:
-        """Files of one folder that a node's `{"images": [{"filename", "subfolder", "type"}, …]}` names."""
-        root = self.of_type(kind)
-        for files in ui.values() if isinstance(ui, Mapping) else ():
-            for file in files if isinstance(files, (list, tuple)) else ():
-                if isinstance(file, Mapping) and file.get("type") == kind and root is not None:
-                    # By name alone: asking the disk about each file of ten thousand prompts takes a third of a second.
-                    path = root / str(file.get("subfolder", "")) / str(file.get("filename", ""))
-                    yield Path(os.path.normpath(path))
 
 
 def inside(root: Path, relative: str | PurePosixPath) -> Path:

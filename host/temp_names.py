@@ -16,8 +16,8 @@ LONGEST = 4096
 MAX_LINES = 1000
 """Lines of one text that are read as paths: some nodes take a list of them."""
 
-MAX_OBJECTS = 500
-"""Objects looked at in one value: what names a file lies near the surface (a video, a list of names)."""
+MAX_OBJECTS = 100_000
+"""Objects looked at in one value, which takes some 50 ms; a preview of a thousand frames has four thousand."""
 
 MAX_DEPTH = 6
 
@@ -33,7 +33,8 @@ class TempNames:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = os.path.abspath(root)
+        self._root = os.path.normpath(root.absolute())
+        self._parent = str(Path(self._root).parent)
         self._spellings = {os.path.normcase(p) + os.sep for p in (self._root, os.path.realpath(root))}
 
     def named(self, values: Iterable[Any], *, bare: bool = False) -> Iterator[str]:
@@ -43,22 +44,22 @@ class TempNames:
             bare: take any text that could be a file name for one, too: as a node would that looks in the temp folder
                 by itself.
         """
-        stack = [(value, 0) for value in values]
-        seen = 0
-        while stack and seen < MAX_OBJECTS * max(1, len(stack)):
-            value, depth = stack.pop()
-            seen += 1
-            if isinstance(value, (str, os.PathLike)):
-                yield from self._in_text(os.fspath(value), bare)
-            elif depth < MAX_DEPTH:
-                if isinstance(value, Mapping):
-                    yield from self._shown(value)
-                stack += [(v, depth + 1) for v in _inside(value)]
+        for value in values:
+            stack, seen = [(value, 0)], 0
+            while stack and seen < MAX_OBJECTS:
+                seen += 1
+                current, depth = stack.pop()
+                if isinstance(current, (str, os.PathLike)):
+                    yield from self._in_text(os.fspath(current), bare)
+                elif depth < MAX_DEPTH:
+                    if isinstance(current, Mapping):
+                        yield from self._shown(current)
+                    stack += [(v, depth + 1) for v in _inside(current)]
 
     def _shown(self, value: Mapping[Any, Any]) -> Iterator[str]:
         name = value.get("filename")
         if value.get("type") == "temp" and isinstance(name, str) and name:
-            yield from self._below(os.path.join(str(value.get("subfolder") or ""), name))
+            yield from self._below(f"{value.get('subfolder') or ''}{os.sep}{name}".lstrip("/\\"))
 
     def _in_text(self, text: Any, bare: bool) -> Iterator[str]:
         if not isinstance(text, str) or not text or len(text) > LONGEST * MAX_LINES:
@@ -71,15 +72,15 @@ class TempNames:
                 yield from self._below(name[: -len(ANNOTATED)].rstrip())
                 continue
             if os.sep in name or "/" in name:
-                yield from self._below(os.path.join(os.path.dirname(self._root), name))
-            if bare and os.path.splitext(name)[1]:
+                yield from self._below(name, self._parent)
+            if bare and Path(name).suffix:
                 yield from self._below(name)
 
-    def _below(self, name: str) -> Iterator[str]:
-        path = os.path.normpath(os.path.join(self._root, name))
+    def _below(self, name: str, start: str | None = None) -> Iterator[str]:
+        path = os.path.normpath(name if Path(name).is_absolute() else f"{start or self._root}{os.sep}{name}")
         for spelling in self._spellings:
             if os.path.normcase(path).startswith(spelling):
-                yield os.path.join(self._root, path[len(spelling) :])
+                yield f"{self._root}{os.sep}{path[len(spelling) :]}"
                 return
 
 
@@ -89,7 +90,12 @@ def _inside(value: Any) -> Iterable[Any]:
         return list(value.values())
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
-    # Models and their patchers hold thousands of objects, and no temp file.
-    if isinstance(value, type) or callable(value) or hasattr(value, "model_size") or hasattr(value, "patcher"):
+    # Asked of the class: an attribute of the object itself may run foreign code.
+    kind = type(value)
+    if kind is type or callable(value) or hasattr(kind, "model_size") or hasattr(kind, "untyped_storage"):
+        return ()  # models and tensors: thousands of objects, and no temp file
+    try:
+        attributes = vars(value)
+    except TypeError:
         return ()
-    return list(getattr(value, "__dict__", {}).values())
+    return () if "patcher" in attributes else list(attributes.values())

@@ -180,6 +180,7 @@ class TempCleaner:
 
     def _remove_files(self, found: Found, may_go: Collection[str] | None, done: Removed, until: float) -> None:
         used, asked = self._in_use(), self._clock()
+        unlinked: set[Identity] = set()
         for file in found.files:
             now = self._clock()
             if done.files >= MOST_REMOVED or now > until:
@@ -189,17 +190,24 @@ class TempCleaner:
                 used, asked = self._in_use(), now
             if used is None:
                 return
-            if (may_go is None or file.path in may_go) and not used.holds(file) and self._remove_file(file):
+            if used.holds(file) or not (may_go is None or file.path in may_go):
+                continue
+            if self._remove_file(file, unlinked):
                 done.files += 1
                 done.bytes += file.size
 
-    def _remove_file(self, file: Entry) -> bool:
+    def _remove_file(self, file: Entry, unlinked: set[Identity]) -> bool:
         try:
             status = os.lstat(file.path)
-            # By identity: a folder on the way may have been swapped for a link since.
-            if not stat.S_ISREG(status.st_mode) or entry_of(file.path, status) != file:
+            now = entry_of(file.path, status)
+            # By identity: a folder on the way may have been swapped for a link since. A file that has just lost
+            # another of its names has changed by that alone.
+            same = now == file or (now.identity == file.identity and file.identity in unlinked)
+            if not same or not stat.S_ISREG(status.st_mode):
                 return False
             Path(file.path).unlink()
+            if status.st_nlink > 1:
+                unlinked.add(file.identity)
         except OSError as error:
             log.debug("temp file %s stays: %s", file.path, error)
             return False

@@ -83,7 +83,7 @@ def identities(paths: Iterable[Path]) -> set[Identity]:
     found = set()
     for path in paths:
         try:
-            status = os.stat(path)
+            status = path.stat()
         except (OSError, ValueError):
             continue  # gone, or text that is no path at all
         found.add((status.st_dev, status.st_ino))

@@ -133,7 +133,7 @@ class TempRoutine:
     def _contain(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - the end of a thread, or the worker's: nothing of ours raises there
+        except Exception as error:
             self._busy = False
             if not self._failed:
                 self._failed = True

@@ -118,6 +118,55 @@ class FakeHost:
             one(place)
 
 
+@dataclass
+class FakeTempHost:
+    """A `TempHost` over one folder; its worker runs what it was asked when a test says so."""
+
+    temp: Path | None
+    kept: list[Path] = field(default_factory=list)
+    referenced: set[Path] = field(default_factory=set)
+    since: float | None = None
+    held: set[str] = field(default_factory=set)
+    """What cached outputs lead to."""
+    released: list[tuple[set[str], Place]] = field(default_factory=list)
+    work: list[Callable[[Place], None]] = field(default_factory=list)
+    error: Exception | None = None
+
+    def temp_folder(self) -> Path | None:
+        return self.temp
+
+    def kept_folders(self) -> list[Path]:
+        return self.kept
+
+    def referenced_files(self) -> set[Path]:
+        if self.error is not None:
+            raise self.error
+        return set(self.referenced)
+
+    def running_since(self) -> float | None:
+        return self.since
+
+    def release_files(self, paths: Any, place: Place) -> set[str]:
+        self.released.append((set(paths), place))
+        return set(paths) - self.held
+
+    def on_worker(self, work: Callable[[Place], None]) -> None:
+        self.work.append(work)
+
+    def at_boundary(self, place: Place) -> None:
+        work, self.work = self.work, []
+        for one in work:
+            one(place)
+
+
+@pytest.fixture
+def temp_host(tmp_path: Path) -> FakeTempHost:
+    """Temp, input and output beside each other, as a ComfyUI has them."""
+    for name in ("temp", "input", "output"):
+        (tmp_path / name).mkdir()
+    return FakeTempHost(tmp_path / "temp", [tmp_path / "input", tmp_path / "output"])
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
