@@ -36,6 +36,7 @@ MIB = 1024**2
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add the options and the command to a parser, and return it."""
+    parser.usage = "resource-gate run [options] -- command …"
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="MB",
         help="hold the server, and what it starts, below so much RAM",
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="how the server is started")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="command", help="how the server is started")
     return parser
 
 

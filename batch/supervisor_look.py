@@ -15,6 +15,9 @@ from .client import BadAnswer, Client, ClientError, RequestRefused, ServerSilent
 
 LOOK_EVERY = 3.0
 """Seconds between two looks. A look costs the server about 1 ms; a dead worker shall be seen within 15 s."""
+LOOK_AT_FIRST = 0.5
+"""Seconds between two looks until the first answer: a queue that comes back starts its first job at once, and what the
+server held before that is what it is measured against. A refused connection costs nothing."""
 LOOK_TIMEOUT = 10.0
 """Seconds for one answer: event loops were measured to stall for 1.3 s, ten leaves room for a busy disk."""
 FREE_TIMEOUT = 60.0
@@ -118,7 +121,7 @@ class Watcher:
 
     Args:
         url: the server's.
-        interval: seconds between two looks.
+        interval: seconds between two looks, at most `LOOK_AT_FIRST` until it answers.
         timeout: seconds for one answer.
     """
 
@@ -149,12 +152,14 @@ class Watcher:
 
     def _run(self) -> None:
         try:
-            stock = False
-            while not self._stop.wait(self._interval):
+            stock, interval = False, min(self._interval, LOOK_AT_FIRST)
+            while not self._stop.wait(interval):
                 freed = self._free.is_set() and self._ask_to_free()
                 look = look_at(self._client, stock=stock)
                 # A server does not change in this in one life, and need not be asked each time for what it has not.
                 stock = look.answer is Answer.STOCK
+                if stock or look.answer is Answer.GATE:
+                    interval = self._interval
                 self._looks.put(replace(look, freed=freed))
         except Exception:  # a thread's boundary: said, and the process itself is watched on
             logger.exception("looking at the server ended")

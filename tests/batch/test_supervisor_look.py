@@ -83,6 +83,16 @@ def test_a_watcher_looks_until_it_is_stopped(fake_comfyui):
     assert sum(path == "/resource_gate/status" for _, path, _ in fake_comfyui.received) == 1
 
 
+def test_a_server_that_comes_up_is_looked_at_more_often_until_it_answers(fake_comfyui):
+    """So that what it holds is known before its first job."""
+    refused = Watcher(f"http://127.0.0.1:{free_port()}", interval=3600)
+    assert {look.answer for look in looks(refused, 2)} == {Answer.REFUSED}
+    refused.stop()
+    watcher = Watcher(fake_comfyui.url, interval=3600)
+    assert [look.answer for look in looks(watcher, 1)] == [Answer.STOCK]
+    watcher.stop()
+
+
 def test_freeing_is_asked_for_until_it_is_done_and_told_with_the_next_look(fake_comfyui):
     answers = [(409, {"deferred": "a node runs"}), (200, {"ok": True, "actions": []})]
     fake_comfyui.answers["/resource_gate/status"] = (200, STATUS)
