@@ -103,4 +103,4 @@ def parse(kind: type[BaseModel], data: Any) -> Any:
 
 def _default(kind: type[BaseModel], path: tuple[Any, ...]) -> Any:
     field = kind.model_fields.get(str(path[0])) if path else None
-    return None if field is None else field.default
+    return None if field is None or field.is_required() else field.default

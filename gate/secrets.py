@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ SHORTEST = 6
 WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 
+@functools.lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Whether a value under this name is kept from the disk."""
     return name in EXACT or PATTERN.search(WORDS.sub("_", name).strip("_").lower()) is not None
@@ -34,32 +36,40 @@ def without_secrets(graph: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple
     """
     values: set[str] = set()
     taken: list[str] = []
-    _find(graph, values)
-    _find(extra, values)
+    found = [_find(tree, values) for tree in (graph, extra)]
+    if not any(found):
+        return graph, extra, []  # as nearly all are: no copy of a large workflow
     values = {v for v in values if len(v) >= SHORTEST}
     for node_id, node in graph.items():
-        inputs = node.get("inputs") if isinstance(node, Mapping) else None
-        for name, value in inputs.items() if isinstance(inputs, Mapping) else ():
+        inputs = node.get("inputs") if isinstance(node, dict) else None
+        for name, value in inputs.items() if isinstance(inputs, dict) else ():
             if isinstance(value, str) and value and (names_a_secret(str(name)) or value in values):
                 taken.append(f"{node_id}.{name}")
     return _blanked(graph, values, keep=True), _blanked(extra, values, keep=False), taken
 
 
-def _find(tree: Any, values: set[str]) -> None:
-    if isinstance(tree, Mapping):
-        for name, value in tree.items():
-            if isinstance(value, str) and names_a_secret(str(name)):
-                values.add(value)
-            else:
-                _find(value, values)
-    elif isinstance(tree, (list, tuple)):
-        for value in tree:
-            _find(value, values)
+def _find(tree: Any, values: set[str]) -> bool:
+    """Collect the texts under such names; tells whether there is any such name at all."""
+    found = False
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict):
+            for name, value in part.items():
+                if isinstance(name, str) and names_a_secret(name):
+                    found = True
+                    if isinstance(value, str):
+                        values.add(value)
+                if isinstance(value, (dict, list, tuple)):
+                    stack.append(value)
+        else:
+            stack += [value for value in part if isinstance(value, (dict, list, tuple))]
+    return found
 
 
 def _blanked(tree: Any, values: set[str], *, keep: bool) -> Any:
     """A copy; a secret's value is "" where names are to be kept, and its name goes too where not."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, dict):
         kept = {}
         for name, value in tree.items():
             link = isinstance(value, (list, tuple))

@@ -40,6 +40,7 @@ class QueueEntry:
         self._contain = contain
         self.put = queue.put
         """The queue's own."""
+        self._inside = False
         parameters = inspect.signature(queue.task_done).parameters.values()
         # `process_item` takes the sensitive sixth part out before the history shows an item; both came together.
         six = any(p.name == "process_item" or p.kind is p.VAR_KEYWORD for p in parameters)
@@ -90,12 +91,18 @@ class QueueEntry:
 
     def _removing(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with self._queue.mutex:
-            before = list(self._queue.queue)
-            result = original(*args, **kwargs)
-            left = {id(item) for item in self._queue.queue}
-        gone = [str(item[1]) for item in before if id(item) not in left]
+            if self._inside:  # ComfyUI takes the last one out by wiping the queue: told by the outer call
+                return original(*args, **kwargs)
+            self._inside = True
+            try:
+                before = list(self._queue.queue)
+                result = original(*args, **kwargs)
+                left = {id(item) for item in self._queue.queue}
+            finally:
+                self._inside = False
+        gone = [item for item in before if id(item) not in left]
         if gone:
-            self._contain("journal of removed prompts", lambda: self._removed(gone))
+            self._contain("journal of removed prompts", lambda: self._removed([str(item[1]) for item in gone]))
         return result
 
 

@@ -108,7 +108,7 @@ def test_a_job_that_was_running_at_two_deaths_is_set_aside_with_its_story_and_th
     killer = client.submit(clip(frames=4000, prefix="killer"))
     other = client.submit(clip(prefix="other"))
     for _ in range(2):
-        until(lambda: killer in client.queue().running and "SaveVideo" in client.status()["queue"]["node"])
+        until(lambda: "SaveVideo" in one.client.status()["queue"]["node"] and killer in one.client.queue().running)
         one.kill()
         client = one.start()
     until(lambda: one.jobs()[other]["state"] == "done")
