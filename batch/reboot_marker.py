@@ -9,8 +9,9 @@ supervisor speaks comfy-cli's protocol on all systems.
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,11 +26,8 @@ class RebootMarker:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._folder: Path | None = None
-        session = environment.get(VARIABLE, "")
-        if not session:
-            self._folder = Path(tempfile.mkdtemp(prefix="resource-gate-run-"))
-            session = str(self._folder / "session")
+        # A name that nobody can guess, and no folder: a supervisor that is killed leaves nothing behind.
+        session = environment.get(VARIABLE) or str(Path(tempfile.gettempdir()) / f"resource-gate-run-{uuid.uuid4()}")
         self.environment = {VARIABLE: session}
         """What the child needs to know."""
         self.path = Path(session + ".reboot")
@@ -43,6 +41,6 @@ class RebootMarker:
         return True
 
     def close(self) -> None:
-        """Remove the folder made for it."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove a file that came too late to be looked for."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()

@@ -391,13 +391,15 @@ def test_the_child_learns_that_it_is_supervised_and_a_choice_of_the_users_stays(
         marker.close()
 
 
-def test_a_marker_is_found_once_and_its_folder_goes_with_it():
+def test_a_marker_is_found_once_and_nothing_is_left_of_it():
     marker = RebootMarker({})
     assert not marker.take()
     marker.path.touch()
     assert marker.take() and not marker.take()
+    marker.path.touch()
     marker.close()
-    assert not marker.path.parent.exists()
+    assert not marker.path.exists()
+    assert marker.path != RebootMarker({}).path
 
 
 def test_a_session_of_the_users_own_is_kept(tmp_path):
