@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .api.batch import BatchRoutes
 from .api.metrics import Metrics
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
+from .gate.batch import Batch
 from .gate.brake import Brake
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.idle import IdleRelease
+from .gate.journal import Journal
+from .gate.orderly import at_orderly_end
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
+from .gate.restore import Restore
+from .gate.retry import Retries
 from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
@@ -101,6 +107,7 @@ class Extension:
             dry_run=lambda: self.settings.reclaim.dry_run,
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
+        self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
         self.gate = Gate(
             Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
             Brake(
@@ -111,11 +118,21 @@ class Extension:
                 resident=self._process.resident,
             ),
             BatchProgress(),
+            self.journal,
+            Retries(lambda: self.settings),
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
         self.temp = TempRoutine(cleaner, host, self.actions, lambda: self.settings)
         self.watchers = Watchers(changed=self._watched)
+        self._restore = Restore(
+            self.journal.rows,
+            host,
+            lambda: self.settings,
+            lambda: self.watchers.ever,
+            lambda work: host.on_worker(lambda place: work()),
+        )
+        self.batch = Batch(self.journal, self._restore)
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self._status = Status(
             host,
@@ -124,9 +141,9 @@ class Extension:
             lambda: self.gate.admission.state,
             self.gate.progress,
             self.actions,
-            lambda: {"settings": "; ".join(self.store.problems)} if self.store.problems else {},
+            self._problems,
+            self.batch.counts,
         )
-
         self._metrics = Metrics(
             host,
             self._latest,
@@ -145,14 +162,19 @@ class Extension:
         """Hook the host, register the routes, start the sampler."""
         for problem in self.store.problems:
             log.warning("a setting was not taken: %s", problem)
+        self.journal.open()
         self.host.attach(self.gate)
+        at_orderly_end(self.journal.close)
+        self._restore.begin()
         Routes(self, self.watchers).add_to(self.host.routes)
+        BatchRoutes(self.batch).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self.idle.on_sample)
         self.sampler.listen(self.temp.on_sample)
+        self.sampler.listen(self._note_memory)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.sampler.start()
@@ -165,8 +187,9 @@ class Extension:
         )
 
     def stop(self) -> None:
-        """Stop the sampler. The hooks stay, and let everything pass as the gate says."""
+        """Stop the sampler and close the journal. The hooks stay, and let everything pass as the gate says."""
         self.sampler.stop()
+        self.journal.close()
 
     def nodes(self) -> Sequence[PassNode]:
         """The nodes, wired to this instance."""
@@ -235,6 +258,14 @@ class Extension:
         }
 
     # -- wiring
+
+    def _problems(self) -> dict[str, str]:
+        problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
+        return problems | ({"journal": self.journal.problem} if self.journal.problem else {})
+
+    def _note_memory(self, sample: Sample) -> None:
+        ram = sample.process.rss if sample.process else 0
+        self.journal.memory(ram, {f"vram{g.index}": g.used for g in sample.gpus})
 
     def _latest(self) -> Sample:
         return self.sampler.last or self.sampler.sample()

@@ -96,6 +96,15 @@ class Gate(Section):
     """Seconds a prompt waits at most for memory to fall."""
     on_timeout: Literal["run", "hold"] = "run"
     """After that: run it all the same, as ComfyUI would have, or hold it until memory has fallen."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """Times a prompt is tried again after an error that may pass (a connection, a time-out). Out of memory: once."""
+    retry_wait: Annotated[float, Field(ge=0.0, le=3600.0)] = 15.0
+    """Seconds before the first of these; twice as many before the second, three times before the third."""
+    restore: Literal["ask", "now", "never"] = "ask"
+    """What was queued when the last process ended: offer it, and put it back if nobody has opened the panel within a
+    minute of the start; put it back at once; or leave it in the journal."""
+    deaths: Annotated[int, Field(ge=1, le=100)] = 2
+    """Deaths of the process with the same prompt running after which that prompt is set aside."""
 
 
 class Settings(Section):

@@ -75,15 +75,15 @@ class Routes:
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register all of them."""
-        table.get("/resource_gate/status")(_answered(self.status))
-        table.get("/resource_gate/history")(_answered(self.history))
-        table.get("/resource_gate/log")(_answered(self.log))
-        table.get("/resource_gate/metrics")(_answered(self.metrics))
-        table.get("/resource_gate/settings")(_answered(self.get_settings))
-        table.post("/resource_gate/settings")(_answered(self.post_settings))
-        table.post("/resource_gate/free")(_answered(self.free))
-        table.post("/resource_gate/pause")(_answered(self.pause))
-        table.post("/resource_gate/resume")(_answered(self.resume))
+        table.get("/resource_gate/status")(answered(self.status))
+        table.get("/resource_gate/history")(answered(self.history))
+        table.get("/resource_gate/log")(answered(self.log))
+        table.get("/resource_gate/metrics")(answered(self.metrics))
+        table.get("/resource_gate/settings")(answered(self.get_settings))
+        table.post("/resource_gate/settings")(answered(self.post_settings))
+        table.post("/resource_gate/free")(answered(self.free))
+        table.post("/resource_gate/pause")(answered(self.pause))
+        table.post("/resource_gate/resume")(answered(self.resume))
 
     async def status(self, request: web.Request) -> web.Response:
         """`GET status[?watch=<client id>]`: the status; with `watch`, events for that client for 30 s."""
@@ -112,20 +112,20 @@ class Routes:
 
     async def free(self, request: web.Request) -> web.Response:
         """`POST free {"level"?, "goal_bytes"?}`: what was freed, and what has to wait for the running node."""
-        body: Free = parse(Free, await _json(request))
+        body: Free = parse(Free, await json_body(request))
         answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
         # 409: not all of it could be done now; the body says what was, and what the rest waits for.
         return web.json_response(answer, status=200 if answer["deferred"] is None else 409)
 
     async def pause(self, request: web.Request) -> web.Response:
         """`POST pause {}`: no further prompt starts."""
-        parse(Nothing, await _json(request))
+        parse(Nothing, await json_body(request))
         self._actions.pause()
         return web.json_response({"ok": True})
 
     async def resume(self, request: web.Request) -> web.Response:
         """`POST resume {}`: they start again."""
-        parse(Nothing, await _json(request))
+        parse(Nothing, await json_body(request))
         self._actions.resume()
         return web.json_response({"ok": True})
 
@@ -135,7 +135,7 @@ class Routes:
 
     async def post_settings(self, request: web.Request) -> web.Response:
         """`POST settings {"ram": {"warning": 0.8}}`: change some; all of the change or nothing of it."""
-        change = await _json(request)
+        change = await json_body(request)
         if not isinstance(change, dict):
             raise BadRequest("the body must be a JSON object; all settings stay in force")
         try:
@@ -147,7 +147,7 @@ class Routes:
             ) from None
 
 
-async def _json(request: web.Request) -> Any:
+async def json_body(request: web.Request) -> Any:
     """The body.
 
     A content type other than JSON is refused: a browser sends JSON to another origin only after asking, so a page
@@ -166,7 +166,9 @@ async def _json(request: web.Request) -> Any:
         raise BadRequest(f"the body is not JSON ({error}); nothing was done") from None
 
 
-def _answered(handler: Handler) -> Handler:
+def answered(handler: Handler) -> Handler:
+    """The handler, with what it raises turned into an answer."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)

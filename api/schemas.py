@@ -36,6 +36,35 @@ class Past(BaseModel):
     """At the most so many."""
 
 
+class Page(BaseModel):
+    """The query of `batch`, whose values come as text."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    """At the most so many jobs."""
+    before: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    """Only jobs whose `seq` is lower: the `next` of the page before."""
+
+
+JobId = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class RestoreBatch(Body):
+    """`batch/restore`: which prompts of an earlier process, and what is to become of them."""
+
+    ids: Annotated[list[JobId], Field(min_length=1, max_length=1000)] | None = None
+    """None: all of them."""
+    discard: bool = False
+    """Forget them instead."""
+
+
+class Release(Body):
+    """`batch/release`: the job in quarantine that may run again."""
+
+    id: JobId
+
+
 class BadRequest(ValueError):  # noqa: N818 - it is an answer, not a fault of ours
     """A request that is answered with 400; `fields` has a row for each that is wrong."""
 
@@ -74,4 +103,4 @@ def parse(kind: type[BaseModel], data: Any) -> Any:
 
 def _default(kind: type[BaseModel], path: tuple[Any, ...]) -> Any:
     field = kind.model_fields.get(str(path[0])) if path else None
-    return None if field is None else field.default
+    return None if field is None or field.is_required() else field.default

@@ -22,6 +22,7 @@ class Status:
     Args:
         sample: the last sample, or a fresh one where there is none yet.
         problems: what else is amiss: feature → reason.
+        counts: what the journal adds to `batch`.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Status:
         progress: BatchProgress,
         actions: ActionLog,
         problems: Callable[[], Mapping[str, str]] = dict,
+        counts: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._host = host
         self._sample = sample
@@ -41,6 +43,7 @@ class Status:
         self._progress = progress
         self._actions = actions
         self._problems = problems
+        self._counts = counts
 
     def as_dict(self, sample: Sample | None = None) -> dict[str, Any]:
         """All of it, in bytes, shares 0–1 and seconds; times are seconds since the epoch."""
@@ -64,7 +67,7 @@ class Status:
                 "node": view.node,
                 "progress": view.progress,
             },
-            "batch": self._progress.as_dict(view.pending),
+            "batch": {**self._progress.as_dict(view.pending), **self._counts()},
             "last_action": last.as_dict() if last else None,
             "degraded": {**self._host.degraded(), **self._problems()},
             "monitor": {"interval": sample.interval, "late": sample.late, "problems": dict(sample.problems)},

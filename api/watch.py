@@ -27,9 +27,12 @@ class Watchers:
         self._clock = clock
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
+        self.ever = False
+        """Whether anybody has watched since the start."""
 
     def renew(self, client: str) -> None:
         """Give `client` a lease of `LEASE` seconds from now."""
+        self.ever = True
         with self._lock:
             first = not self._until
             if client in self._until or len(self._until) < MAX_WATCHERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..monitor.level import level_of
@@ -122,6 +122,23 @@ class Admission:
             self._wait = _Wait(job.id, now, reading.used, now)
             return self._hold(job, reading, settings)
         return self._wait_on(job, self._wait, reading, settings)
+
+    def hold(self, job: Job, reason: str, since: float, until: float) -> Verdict:
+        """Do not start this prompt before `until` (seconds since the epoch), and show why."""
+        self._wait = None
+        self._show(GateState("waiting", reason, since, until, job.id))
+        return Verdict(False, reason, LOOK)
+
+    def free_all(self, why: str, devices: Iterable[int]) -> int:
+        """Free all that can be freed now, between prompts; tells how many bytes that was. On the worker thread."""
+        settings = self._settings()
+        if not settings.reclaim.enabled or settings.reclaim.dry_run:
+            return 0
+        freed = 0
+        for resource in (*(f"vram{device}" for device in devices), "ram"):
+            action = self._ladder.climb(Shortage(resource, Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
+            freed += 0 if action is None else max(0, action.freed)
+        return freed
 
     def nothing_waits(self) -> None:
         """No prompt is held any more; on the worker thread."""

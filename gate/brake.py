@@ -107,6 +107,11 @@ class Brake:
         """
         self._careful.append(job_id)
 
+    @property
+    def resident(self) -> int:
+        """Bytes resident now."""
+        return self._resident().rss
+
     def job_started(self) -> None:
         """A job begins; its peak is counted anew."""
         self._running = None

@@ -1,29 +1,96 @@
-"""The gate as a host sees it: one listener in front of admission, brake and progress."""
+"""The gate as a host sees it: one listener in front of journal, admission, brake and progress."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
-from .brake import Brake
-from .host import Job, NodeStart, Outcome, Verdict
+from .brake import Brake, JobPeak
+from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .progress import BatchProgress
+from .retry import BATCH_LIMIT, ErrorKind, Retries, classify
+
+log = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """What the gate writes into the journal."""
+
+    def accepted(self, prompt: Queued) -> None:
+        """Queued."""
+        ...
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Taken out of the queue."""
+        ...
+
+    def started(self, job: Job) -> None:
+        """Runs."""
+        ...
+
+    def before_node(self, node: NodeStart) -> None:
+        """Is at this node."""
+        ...
+
+    def memory(self, ram: int, vram: dict[str, int]) -> None:
+        """Takes so much."""
+        ...
+
+    def put_back(self, job_id: str, outcome: Outcome | None = None) -> None:
+        """Waits again."""
+        ...
+
+    def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: dict[str, int] | None = None) -> None:
+        """Is over."""
+        ...
 
 
 class Gate:
-    """Implements `JobListener`; on the worker thread."""
+    """Implements `JobListener`; `accepted` and `removed` on any thread, the rest on the worker thread.
 
-    def __init__(self, admission: Admission, brake: Brake, progress: BatchProgress) -> None:
+    Args:
+        journal: None where none is kept.
+        retries: None where nothing is tried again.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        brake: Brake,
+        progress: BatchProgress,
+        journal: Record | None = None,
+        retries: Retries | None = None,
+    ) -> None:
         self.admission = admission
         self.brake = brake
         self.progress = progress
+        self._journal = journal
+        self._retries = retries
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
         self.admission.clear_before(job_id)
         self.brake.careful_with(job_id)
 
+    def accepted(self, prompt: Queued) -> None:
+        """A prompt is about to be queued."""
+        if self._journal is not None:
+            self._journal.accepted(prompt)
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Prompts were taken out of the queue."""
+        if self._journal is not None:
+            self._journal.removed(ids)
+
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue."""
         self.progress.waiting()
+        held = None if self._retries is None else self._retries.hold(job.id)
+        if held is not None:
+            return self.admission.hold(job, held.reason, held.since, held.until)
         return self.admission.may_start(job)
 
     def nothing_waits(self) -> None:
@@ -32,14 +99,75 @@ class Gate:
 
     def started(self, job: Job) -> None:
         """The prompt has left the queue."""
+        if self._journal is not None:
+            self._journal.started(job)
         self.brake.job_started()
         self.progress.started(job)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
+        if self._journal is not None:
+            self._journal.before_node(node)
         self.brake.before_node(node)
+        if self._journal is not None:
+            peak = self.brake.job_peak.including(self.brake.resident, {})
+            self._journal.memory(peak.ram, _by_name(peak))
+
+    def retry(self, outcome: Outcome) -> bool:
+        """Whether a prompt that failed is tried again; where it lacked memory, all is freed here and now."""
+        if self._retries is None:
+            return False
+        kind = classify(outcome.error_type, outcome.error)
+        if self.progress.retried >= BATCH_LIMIT:
+            return False
+        wait = self._retries.grant(outcome, kind)
+        if wait is None:
+            return False
+        self.brake.job_ended()
+        if kind in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY) and not self._made_room(outcome, kind):
+            return False
+        log.warning(
+            "prompt %s failed at node %s (%s: %s); it is tried again %s, in its place",
+            *(outcome.job_id, outcome.node_id, outcome.error_type, outcome.error.strip()[:200]),
+            f"in {wait:.0f} s" if wait else "now",
+        )
+        self._back(outcome.job_id, outcome)
+        return True
+
+    def put_back(self, job_id: str) -> None:
+        """The prompt was interrupted because it filled the memory, and waits again."""
+        self._back(job_id, None)
 
     def ended(self, outcome: Outcome) -> None:
         """The prompt is over."""
         self.brake.job_ended()
-        self.progress.ended(outcome, self.brake.job_peak)
+        peak = self.brake.job_peak
+        if self._journal is not None:
+            self._journal.ended(outcome, peak.ram, _by_name(peak))
+        if self._retries is not None:
+            self._retries.over(outcome.job_id)
+        self.progress.ended(outcome, peak)
+
+    def _back(self, job_id: str, outcome: Outcome | None) -> None:
+        if self._journal is not None:
+            self._journal.put_back(job_id, outcome)
+        self.progress.put_back(job_id)
+
+    def _made_room(self, outcome: Outcome, kind: ErrorKind) -> bool:
+        """Free everything; whether that changes anything for a second try.
+
+        At an error of a device the host has unloaded all its models before it told us, and what that freed cannot be
+        measured any more: it counts as something. Otherwise, what failed with all memory free would fail again.
+        """
+        freed = self.admission.free_all(
+            f"prompt {outcome.job_id} ran out of memory at node {outcome.node_id}", self.brake.job_peak.vram
+        )
+        if freed < WORTHWHILE and kind is not ErrorKind.DEVICE_MEMORY:
+            log.info("prompt %s ran out of memory and nothing could be freed: not tried again", outcome.job_id)
+            return False
+        self.again(outcome.job_id)
+        return True
+
+
+def _by_name(peak: JobPeak) -> dict[str, int]:
+    return {f"vram{device}": size for device, size in peak.vram.items()}

@@ -20,6 +20,17 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """A prompt as it lies in the queue, with all that it takes to put it there again."""
+
+    id: str
+    number: float
+    graph: Mapping[str, Any] = field(repr=False)
+    outputs: tuple[str, ...] = ()
+    extra_data: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True)
 class NodeStart:
     """A node about to run, between two nodes of a prompt."""
 
@@ -28,6 +39,8 @@ class NodeStart:
     class_type: str
     inputs: Mapping[str, Any] = field(repr=False, default_factory=dict)
     """Input name → value, links resolved; tensors and all."""
+    runs: int = 1
+    """Times it runs for this prompt: more where it is given a list."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,14 @@ class Verdict:
 class JobListener(Protocol):
     """What the gate offers a host. The host calls it on the worker thread, and contains what it may raise."""
 
+    def accepted(self, prompt: Queued) -> None:
+        """A prompt is about to be queued; told before anybody may hear that it is. Any thread."""
+        ...
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Prompts were taken out of the queue by somebody. Any thread."""
+        ...
+
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue, again and again until it may."""
         ...
@@ -70,8 +91,19 @@ class JobListener(Protocol):
         """A node is about to run."""
         ...
 
+    def retry(self, outcome: Outcome) -> bool:
+        """Asked when a prompt has failed, before anybody is told: whether it is to be tried again.
+
+        Then the host puts it back first in line, and neither `ended` nor any event tells of the attempt.
+        """
+        ...
+
+    def put_back(self, job_id: str) -> None:
+        """`requeue` has stopped the prompt, and it is about to be first in line again."""
+        ...
+
     def ended(self, outcome: Outcome) -> None:
-        """The prompt is done, failed or interrupted."""
+        """The prompt is done, failed or interrupted; told before the history shows it."""
         ...
 
 
@@ -108,6 +140,21 @@ class QueueHost(Protocol):
 
         Who waits for it sees one job that takes longer: no history entry, no event of the first attempt's end.
         """
+        ...
+
+    def number_after(self, number: float) -> None:
+        """Give prompts that are queued from now on higher numbers than this one."""
+        ...
+
+    def refusal(self, prompt: Queued) -> str:
+        """Why this prompt cannot be run here (a node that is not installed any more); empty where it can.
+
+        May block for seconds, until the server serves; not on its event loop.
+        """
+        ...
+
+    def put_again(self, prompt: Queued) -> None:
+        """Put a prompt of an earlier process into the queue, with its id and number; `accepted` is not told."""
         ...
 
     def view(self) -> QueueView:

@@ -59,6 +59,18 @@ class BatchProgress:
             self._go_on(now)
             self._running[job.id] = now
 
+    @property
+    def retried(self) -> int:
+        """Times that a job of this batch was tried again."""
+        return self._batch.retried
+
+    def put_back(self, job_id: str) -> None:
+        """A running job waits again, for another try."""
+        with self._lock:
+            self._running.pop(job_id, None)
+            self._batch.retried += 1
+            self._batch.last_end = self._clock()
+
     def _go_on(self, now: float) -> None:
         if not self._running and now - self._batch.last_end > QUIET:
             self._batch = _Batch(started=now)

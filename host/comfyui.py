@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..gate.host import Job, JobListener, QueueView
+from ..gate.host import Job, JobListener, Queued, QueueView
 from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .comfyui_cache import OutputCache
@@ -59,6 +59,22 @@ class ComfyUIHost:
     def requeue(self, job_id: str) -> bool:
         """Interrupt a running prompt and put it back first in line."""
         return self._hooks.requeue(job_id)
+
+    def number_after(self, number: float) -> None:
+        """Number later prompts from above this one on."""
+        if self._hooks.entry is not None:
+            self._hooks.entry.number_after(number)
+
+    def refusal(self, prompt: Queued) -> str:
+        """Why ComfyUI would not take this prompt now. Blocks; not on the event loop."""
+        if self._hooks.entry is None:
+            return "this ComfyUI's queue cannot be hooked"
+        return self._hooks.entry.refusal(prompt)
+
+    def put_again(self, prompt: Queued) -> None:
+        """Put a prompt of an earlier process into the queue."""
+        if self._hooks.entry is not None:
+            self._hooks.entry.put_again(prompt)
 
     def view(self) -> QueueView:
         """Running and pending prompts, the running node and its progress."""

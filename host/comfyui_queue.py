@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..gate.host import Job, JobListener, NodeStart, Outcome, Verdict
+from ..gate.host import Job, JobListener, NodeStart, Queued, Verdict
 from ..reclaim.host import Place
+from .comfyui_entry import QueueEntry
+from .comfyui_items import job_of, outcome_of
 from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
 
@@ -40,7 +42,9 @@ class QueueHooks:
         self._work: list[Callable[[Place], None]] = []
         self._work_lock = threading.Lock()
         self._again = threading.Event()
-        self._requeue = Requeue(queue, nodes_module)
+        self._requeue: Requeue | None = None
+        self.entry: QueueEntry | None = None
+        """Where prompts come in; None where this queue cannot be hooked."""
         self._told: set[str] = set()
         self.degraded: dict[str, str] = {}
         self.worker: threading.Thread | None = None
@@ -58,6 +62,10 @@ class QueueHooks:
                 "held, memory is watched and freed on request only",
             )
         else:
+            self.entry = QueueEntry(self._queue, self._accepted, self._removed, self._contain)
+            self._requeue = Requeue(self._queue, self._nodes, self.entry.put)
+            self.entry.install()
+            self._requeue.hold_errors()
             self._wrap_get()
             self._wrap_task_done()
         if hasattr(self._nodes, "before_node_execution"):
@@ -80,7 +88,7 @@ class QueueHooks:
 
     def requeue(self, prompt_id: str) -> bool:
         """Interrupt a running prompt and put it back first in line; False where it does not run. Any thread."""
-        return "gate" not in self.degraded and self._requeue.ask(prompt_id)
+        return self._requeue is not None and self._requeue.ask(prompt_id)
 
     def wake(self) -> None:
         """Make the worker ask again. Any thread."""
@@ -129,7 +137,7 @@ class QueueHooks:
     def _read(self, item: Any | None) -> Job | None:
         """The item as a job; None where there is none, or a fork's has a shape that we cannot read."""
         try:
-            return None if item is None else _job_of(item)
+            return None if item is None else job_of(item)
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
             self._tell_once("reading the queue", error)
             return None
@@ -147,30 +155,51 @@ class QueueHooks:
             self._listener.nothing_waits()
 
     def _tell_started(self, job: Job) -> None:
-        self._requeue.started(job.id)
+        if self._requeue is not None:
+            self._requeue.started(job.id)
         if self._listener is not None:
             self._listener.started(job)
+
+    def _accepted(self, prompt: Queued) -> None:
+        if self._listener is not None:
+            self._listener.accepted(prompt)
+
+    def _removed(self, ids: Sequence[str]) -> None:
+        if self._listener is not None:
+            self._listener.removed(ids)
 
     def _wrap_task_done(self) -> None:
         queue, original = self._queue, self._queue.task_done
 
         def task_done(item_id: Any, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> Any:
             self.node = None
-            if self._took_back(item_id, status):
-                return None
             item = queue.currently_running.get(item_id)
-            result = original(item_id, history_result, status, *args, **kwargs)
+            if item is not None and self._goes_back(item_id, str(item[1]), status):
+                return None
             if item is not None and self._listener is not None:
-                listener = self._listener
-                self._contain("end of prompt", lambda: listener.ended(_outcome(str(item[1]), status)))
-            return result
+                # Before the history shows it: who reads there that a prompt is done finds it in the journal, too.
+                self._contain("end of prompt", partial(self._listener.ended, outcome_of(str(item[1]), status)))
+            if self._requeue is not None:
+                self._contain("telling an error", self._requeue.release)
+            return original(item_id, history_result, status, *args, **kwargs)
 
         queue.task_done = task_done
 
-    def _took_back(self, item_id: Any, status: Any) -> bool:
+    def _goes_back(self, item_id: Any, prompt_id: str, status: Any) -> bool:
+        """Whether the prompt is not over, but first in line again."""
+        listener, requeue = self._listener, self._requeue
+        if listener is None or requeue is None:
+            return False
         try:
-            return self._requeue.take_back(item_id, status)
-        except Exception as error:  # noqa: BLE001 - then it ends as any interrupted prompt
+            if requeue.was_asked(prompt_id, status):
+                self._contain("putting back", partial(listener.put_back, prompt_id))
+            else:
+                outcome = outcome_of(prompt_id, status)
+                if outcome.ok or not listener.retry(outcome):
+                    return False
+            requeue.take_back(item_id)
+            return True
+        except Exception as error:  # noqa: BLE001 - then it ends as any other prompt
             self._tell_once("requeue", error)
             return False
 
@@ -191,7 +220,8 @@ class QueueHooks:
         if self._work:
             self._do_work(Place.BETWEEN_NODES)
         if self._listener is not None:
-            self._listener.before_node(NodeStart(self.node.prompt_id, self.node.node_id, self.node.class_type, inputs))
+            node = self.node
+            self._listener.before_node(NodeStart(node.prompt_id, node.node_id, node.class_type, inputs, node.runs))
 
     def _do_work(self, place: Place) -> None:
         with self._work_lock:
@@ -214,26 +244,3 @@ class QueueHooks:
     def _degrade(self, feature: str, reason: str) -> None:
         self.degraded[feature] = reason
         log.warning("%s is off: %s", feature, reason)
-
-
-def _job_of(item: Any) -> Job:
-    """The waiting item as a job; its tuple is (number, id, graph, extra data, outputs to run, …) in all versions."""
-    graph = item[2] if isinstance(item[2], Mapping) else {}
-    return Job(str(item[1]), float(item[0]), graph, tuple(item[4]) if len(item) > 4 else ())
-
-
-def _outcome(job_id: str, status: Any) -> Outcome:
-    if status is None or getattr(status, "completed", True):
-        return Outcome(job_id, True)
-    for event, data in reversed(getattr(status, "messages", [])):
-        if event == "execution_interrupted":
-            return Outcome(job_id, False, "interrupted", "interrupted by the user", str(data.get("node_id", "")))
-        if event == "execution_error":
-            return Outcome(
-                job_id,
-                False,
-                str(data.get("exception_type", "")),
-                str(data.get("exception_message", "")),
-                str(data.get("node_id", "")),
-            )
-    return Outcome(job_id, False, "unknown")

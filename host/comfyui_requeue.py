@@ -1,12 +1,24 @@
-"""Interrupts a running prompt of ComfyUI and puts it back first in line, unseen by who waits for it."""
+"""Puts a running prompt of ComfyUI back first in line, unseen by who waits for it.
+
+Two ways lead there: it is interrupted for us (`ask`), or it failed and is tried again (`hold_errors`, `take_back`).
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
+
+HELD = "execution_error"
+"""Sent before the prompt's end, when nobody has decided yet whether it is tried again: kept until somebody has."""
 
 MUFFLED = frozenset({"execution_interrupted", "executing"})
 """Events of a first attempt from which a client would conclude that its prompt is over."""
+
+LOOKED_AT = MUFFLED | {HELD}
+
+MAX_HELD = 16
+"""Events held at a time: one, while one prompt runs; a fork that ends prompts without `task_done` must not pile up."""
 
 
 class Requeue:
@@ -15,15 +27,19 @@ class Requeue:
     Args:
         queue: `PromptServer.instance.prompt_queue`.
         nodes_module: ComfyUI's `nodes`.
+        put: puts an item back, as the queue's own `put`.
     """
 
-    def __init__(self, queue: Any, nodes_module: Any) -> None:
+    def __init__(self, queue: Any, nodes_module: Any, put: Callable[[Any], None] | None = None) -> None:
         self._queue = queue
         self._nodes = nodes_module
+        self._put = put or queue.put
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._muffled: set[str] = set()
-        self._wrapped = False
+        self._held: list[tuple[Any, Any, Any]] = []
+        self._holding = False
+        self._send: Callable[[Any, Any, Any], Any] | None = None
 
     def ask(self, prompt_id: str) -> bool:
         """Interrupt the prompt if it runs; tells whether it does. Any thread.
@@ -40,47 +56,67 @@ class Requeue:
             self._nodes.interrupt_processing(True)
             return True
 
-    def take_back(self, item_id: Any, status: Any) -> bool:
-        """At the end of a prompt: put it back if it was interrupted for us. On the worker thread.
+    def hold_errors(self) -> None:
+        """From now on keep a prompt's error until `take_back` or `release` has been called for its end."""
+        self._holding = True
+        self._wrap_send()
 
-        Returns:
-            Whether it was; then it is not over, and nobody else is told that it is.
-        """
-        with self._queue.mutex:
-            item = self._queue.currently_running.get(item_id)
-            prompt_id = None if item is None else str(item[1])
-            with self._lock:
-                if prompt_id is None or prompt_id not in self._asked:
-                    return False
-                self._asked.discard(prompt_id)
-                if not _was_interrupted(status):  # it came to its end before it noticed
-                    self._muffled.discard(prompt_id)
-                    return False
-            self._queue.currently_running.pop(item_id)
-            self._queue.put(item)
+    def was_asked(self, prompt_id: str, status: Any) -> bool:
+        """At the end of a prompt: whether it was interrupted for us. On the worker thread, once."""
+        with self._lock:
+            if prompt_id not in self._asked:
+                return False
+            self._asked.discard(prompt_id)
+            if not _was_interrupted(status):  # it came to its end before it noticed
+                self._muffled.discard(prompt_id)
+                return False
             return True
+
+    def take_back(self, item_id: Any) -> None:
+        """Put the prompt that has just ended back; nobody is told that it was over. On the worker thread."""
+        with self._queue.mutex:
+            item = self._queue.currently_running.pop(item_id)
+            with self._lock:
+                self._muffled.add(str(item[1]))
+                self._held.clear()
+            self._put(item)
+
+    def release(self) -> None:
+        """Send what was held: the prompt is over. On the worker thread."""
+        with self._lock:
+            held, self._held = self._held, []
+        for event, data, sid in held:
+            if self._send is not None:
+                self._send(event, data, sid)
 
     def started(self, prompt_id: str) -> None:
         """The prompt has left the queue: from now on its events are its own."""
+        self.release()
         with self._lock:
             self._muffled.discard(prompt_id)
 
     def _wrap_send(self) -> None:
         server = getattr(self._queue, "server", None)
-        if self._wrapped or server is None:
+        if self._send is not None or server is None:
             return
-        original = server.send_sync
+        original = self._send = server.send_sync
 
         def send_sync(event: Any, data: Any, sid: Any = None) -> Any:
-            if self._muffled and event in MUFFLED and isinstance(data, dict) and self._says_over(event, data):
+            # Asked for each step of a sampler: one look into a small set for all that is not an end.
+            if event in LOOKED_AT and isinstance(data, dict) and self._keeps(event, data, sid):
                 return None
             return original(event, data, sid)
 
         server.send_sync = send_sync
-        self._wrapped = True
 
-    def _says_over(self, event: str, data: dict[str, Any]) -> bool:
-        return str(data.get("prompt_id")) in self._muffled and (event != "executing" or data.get("node") is None)
+    def _keeps(self, event: str, data: dict[str, Any], sid: Any) -> bool:
+        if event != HELD:
+            return str(data.get("prompt_id")) in self._muffled and (event != "executing" or data.get("node") is None)
+        with self._lock:
+            if not self._holding or len(self._held) >= MAX_HELD:
+                return False
+            self._held.append((event, data, sid))
+            return True
 
 
 def _was_interrupted(status: Any) -> bool:

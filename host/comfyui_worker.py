@@ -25,6 +25,8 @@ class NodeFrame:
     class_type: str
     execution_list: Any
     pending_subgraph_results: Mapping[str, Any]
+    runs: int = 1
+    """Times the node runs: once for each entry of the longest list that it is given."""
 
 
 def calling_executor() -> Any | None:
@@ -48,14 +50,18 @@ def calling_node() -> tuple[NodeFrame, Mapping[str, Any]] | None:
     """
     frame: FrameType | None = sys._getframe(1)
     inputs: Mapping[str, Any] = {}
+    runs = 1
     for _ in range(MAX_DEPTH):
         if frame is None:
             return None
         name = frame.f_code.co_name
         if name == "process_inputs":
             inputs = frame.f_locals.get("inputs") or {}
-        elif name == "_async_map_node_over_list" and frame.f_locals.get("func") == "check_lazy_status":
-            return None
+        elif name == "_async_map_node_over_list":
+            if frame.f_locals.get("func") == "check_lazy_status":
+                return None
+            whole = frame.f_locals.get("input_is_list")
+            runs = 1 if whole else int(frame.f_locals.get("max_len_input") or 1)
         elif name == "execute" and "execution_list" in frame.f_code.co_varnames:
             found = frame.f_locals
             node = NodeFrame(
@@ -64,6 +70,7 @@ def calling_node() -> tuple[NodeFrame, Mapping[str, Any]] | None:
                 str(found.get("class_type")),
                 found.get("execution_list"),
                 found.get("pending_subgraph_results") or {},
+                runs,
             )
             return node, inputs
         frame = frame.f_back

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..gate.host import JobListener, Outcome, QueueView
+from ..gate.host import JobListener, Outcome, Queued, QueueView
 from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from ..version import __version__
@@ -62,7 +62,7 @@ class EmbeddedHost:
         self._cache = OutputCache()
         self._execution: Execution | None = None
         self._began = 0.0
-        self._worker = Worker(self.queue, self._run, self._after)
+        self._worker = Worker(self.queue, self._run, self._over, self._after)
 
     def start(self) -> None:
         """Start the thread that runs prompts."""
@@ -223,6 +223,23 @@ class EmbeddedHost:
         """Make the worker ask again now. Any thread."""
         self._worker.wake()
 
+    def number_after(self, number: float) -> None:
+        """Number later prompts from above this one on."""
+        self.queue.number_after(number)
+
+    def refusal(self, prompt: Queued) -> str:
+        """Why this prompt cannot be run any more; empty where it can."""
+        try:
+            found = checked(prompt.graph, self.nodes, prompt.outputs)
+        except PromptRefused as refused:
+            return str(refused)
+        return "" if set(prompt.outputs) <= set(found.targets) else "not all of its outputs can be made any more"
+
+    def put_again(self, prompt: Queued) -> None:
+        """Put a prompt of an earlier process into the queue."""
+        found = checked(prompt.graph, self.nodes, prompt.outputs)
+        self.queue.put(prompt.id, found, prompt.extra_data, prompt.number, again=True)
+
     def view(self) -> QueueView:
         """Look at the queue. Any thread."""
         running, pending = self.queue.snapshot()
@@ -269,6 +286,11 @@ class EmbeddedHost:
             return execution.run()
         finally:
             self._execution = None
+
+    def _over(self, item: Item, ended: Ended) -> None:
+        for event, data in ended.messages:
+            if event == "execution_error" and item.client is not None:
+                self.push(event, data, item.client)
 
     def _after(self, item: Item) -> None:
         if item.client is not None:

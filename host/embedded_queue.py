@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..gate.host import Job
+from ..gate.host import Job, Queued
 from .embedded_graph import CheckedPrompt
 
 MAXIMUM_HISTORY = 10_000
@@ -36,6 +36,11 @@ class Item:
     def job(self) -> Job:
         """As the gate sees it."""
         return Job(self.id, self.number, self.prompt.graph)
+
+    @property
+    def queued(self) -> Queued:
+        """As the journal keeps it."""
+        return Queued(self.id, self.number, self.prompt.graph, self.prompt.targets, self.extra_data)
 
     @property
     def client(self) -> str | None:
@@ -77,6 +82,10 @@ class PromptQueue:
         """Set while the running prompt is to stop."""
         self.put_back = False
         """Whether it is then to go back first in line, instead of into the history."""
+        self.accepted: Callable[[Item], None] = lambda item: None
+        """Called before an item is in the queue, and before `put` returns. It may raise nothing."""
+        self.removed: Callable[[list[str]], None] = lambda ids: None
+        """Called when items were taken out by hand."""
 
     def put(
         self,
@@ -85,18 +94,30 @@ class PromptQueue:
         extra_data: Mapping[str, Any],
         number: float | None = None,
         front: bool = False,
+        again: bool = False,
     ) -> Item:
-        """Queue a prompt; without a number it comes last, or first where `front`."""
+        """Queue a prompt; without a number it comes last, or first where `front`.
+
+        `again`: it was accepted by an earlier process, and nobody is told.
+        """
         kept = {k: v for k, v in extra_data.items() if k not in SENSITIVE}
-        kept["create_time"] = int(time.time() * 1000)
+        if not again:
+            kept["create_time"] = int(time.time() * 1000)
         with self._lock:
             if number is None:
                 number = next(self._numbers)
                 number = -number if front else number
             item = Item(number, prompt_id, prompt, kept, next(self._orders))
+            if not again:
+                self.accepted(item)
             bisect.insort(self._pending, item, key=lambda i: (i.number, i.order))
         self._changed()
         return item
+
+    def number_after(self, number: float) -> None:
+        """Number later prompts from above this one on."""
+        with self._lock:
+            self._numbers = itertools.count(max(next(self._numbers), int(number) + 1))
 
     def head(self) -> Item | None:
         """The prompt that would run next."""
@@ -124,15 +145,13 @@ class PromptQueue:
             self.interrupted.set()
             return True
 
-    def took_back(self) -> bool:
-        """Put the interrupted prompt back, with its number, where that was asked for. Tells whether it was."""
+    def back_in_line(self) -> None:
+        """Put the running prompt back first in line, with its number."""
         with self._lock:
-            if self._running is None or not self.put_back:
-                return False
-            self._pending.insert(0, self._running)
+            if self._running is not None:
+                self._pending.insert(0, self._running)
             self._running, self.put_back = None, False
         self._changed()
-        return True
 
     def done(self, ended: Ended) -> None:
         """The running prompt is over: into the history with it."""
@@ -156,14 +175,18 @@ class PromptQueue:
 
     def delete(self, ids: Collection[str]) -> None:
         """Take pending prompts out."""
-        with self._lock:
-            self._pending = [i for i in self._pending if i.id not in ids]
-        self._changed()
+        self._take_out(lambda item: item.id in ids)
 
     def clear(self) -> None:
         """Take all pending prompts out."""
+        self._take_out(lambda item: True)
+
+    def _take_out(self, goes: Callable[[Item], bool]) -> None:
         with self._lock:
-            self._pending = []
+            gone = [i.id for i in self._pending if goes(i)]
+            self._pending = [i for i in self._pending if not goes(i)]
+        if gone:
+            self.removed(gone)
         self._changed()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:

@@ -203,7 +203,8 @@ class Execution:
             "current_inputs": {k: [str(v)] for k, v in inputs.items()},
             "current_outputs": list(self._executed),
         }
-        self._message("execution_error", self._where(node_id) | told)
+        # Kept, and told by the host once it is sure that the prompt is not tried again.
+        self._message("execution_error", self._where(node_id) | told, tell=False)
         return Outcome(self.item.id, False, kind, text, node_id)
 
     def _where(self, node_id: str) -> dict[str, Any]:
@@ -215,10 +216,12 @@ class Execution:
             "executed": list(self._executed),
         }
 
-    def _message(self, event: str, data: dict[str, Any], to_all: bool = False) -> None:
+    def _message(self, event: str, data: dict[str, Any], to_all: bool = False, tell: bool = True) -> None:
         """Tell, and keep for the history."""
         data = {**data, "timestamp": int(time.time() * 1000)}
         self._messages.append((event, data))
+        if not tell:
+            return
         if to_all and self.item.client is None:
             self._emit(event, data, None)
         else:

@@ -26,6 +26,7 @@ class Worker:
 
     Args:
         run: runs an item to its end; may raise nothing.
+        over: called when it is sure that the item is over, before the history shows it.
         after: called when the item is in the history.
     """
 
@@ -33,16 +34,19 @@ class Worker:
         self,
         queue: PromptQueue,
         run: Callable[[Item], tuple[Outcome, Ended]],
+        over: Callable[[Item, Ended], None],
         after: Callable[[Item], None],
     ) -> None:
         self._queue = queue
         self._run = run
+        self._over = over
         self._after = after
         self._listener: JobListener | None = None
         self._work: deque[Callable[[Place], None]] = deque()
         self._signal = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        queue.accepted, queue.removed = self._accepted, self._removed
         self.degraded: dict[str, str] = {}
         """Where something of the listener failed → what it was."""
 
@@ -110,13 +114,35 @@ class Worker:
         if self._stopping:
             self._queue.interrupt()
         outcome, ended = self._run(item)
-        if outcome.error_type == "interrupted" and self._queue.took_back():
+        if self._goes_back(outcome):
+            self._queue.back_in_line()
             return
-        if listener is not None:
+        if listener is not None and not (self._stopping and outcome.error_type == "interrupted"):
             # Before the history shows it: who reads there that a job is done must find it in the journal, too.
+            # One that we stop ourselves, to end the process, has not come to its end: it is restored at the next start.
             self._contain("end of prompt", listener.ended, outcome)
+        self._over(item, ended)
         self._queue.done(ended)
         self._after(item)
+
+    def _goes_back(self, outcome: Outcome) -> bool:
+        """Whether the prompt is not over, but first in line again."""
+        listener = self._listener
+        if outcome.error_type == "interrupted" and self._queue.put_back:
+            if listener is not None:
+                self._contain("putting back", listener.put_back, outcome.job_id)
+            return True
+        if outcome.ok or listener is None or self._stopping:
+            return False
+        return self._contain("retry", listener.retry, outcome) is True
+
+    def _accepted(self, item: Item) -> None:
+        if self._listener is not None:
+            self._contain("journal of queued prompts", self._listener.accepted, item.queued)
+
+    def _removed(self, ids: list[str]) -> None:
+        if self._listener is not None:
+            self._contain("journal of removed prompts", self._listener.removed, ids)
 
     def _may_start(self, job: Job) -> Verdict:
         if self._listener is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import heapq
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
-from resource_gate.gate.host import Job, NodeStart, Outcome, Verdict
+from resource_gate.gate.host import Job, NodeStart, Outcome, Queued, Verdict
 from resource_gate.host.comfyui_queue import QueueHooks
 
 
@@ -61,10 +61,17 @@ class PromptQueue:
         with self.mutex:
             for x in range(len(self.queue)):
                 if function(self.queue[x]):
-                    self.queue.pop(x)
-                    heapq.heapify(self.queue)
+                    if len(self.queue) == 1:
+                        self.wipe_queue()
+                    else:
+                        self.queue.pop(x)
+                        heapq.heapify(self.queue)
                     return True
         return False
+
+    def wipe_queue(self) -> None:
+        with self.mutex:
+            self.queue = []
 
     def set_flag(self, name: str, data: Any) -> None:
         with self.mutex:
@@ -90,6 +97,24 @@ class Recorder:
         self.asked = threading.Event()
         self.empty = False
         self.decide: Callable[[Job], Verdict] = lambda job: Verdict(True)
+        self.again: Callable[[Outcome], bool] = lambda outcome: False
+        self.accepted_prompts: list[Queued] = []
+        self.removed_ids: list[str] = []
+        self.failures: list[Outcome] = []
+        self.put_back_ids: list[str] = []
+
+    def accepted(self, prompt: Queued) -> None:
+        self.accepted_prompts.append(prompt)
+
+    def removed(self, ids: Sequence[str]) -> None:
+        self.removed_ids += ids
+
+    def retry(self, outcome: Outcome) -> bool:
+        self.failures.append(outcome)
+        return self.again(outcome)
+
+    def put_back(self, job_id: str) -> None:
+        self.put_back_ids.append(job_id)
 
     def may_start(self, job: Job) -> Verdict:
         self.events.append(("may start", job.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from resource_gate.gate.host import Job, NodeStart, Outcome, Verdict
+from resource_gate.gate.host import Job, NodeStart, Outcome, Queued, Verdict
 from resource_gate.host.embedded import EmbeddedHost
 from resource_gate.host.embedded_kinds import Input, NodeContext, NodeKind, NodeResult
 
@@ -109,10 +109,26 @@ class Recorder:
 
     verdict: Callable[[Job], Verdict] = lambda job: Verdict(True)
     act: Callable[[NodeStart], None] = lambda node: None
+    again: Callable[[Outcome], bool] = lambda outcome: False
+    accepted_prompts: list[Queued] = field(default_factory=list)
+    removed_ids: list[str] = field(default_factory=list)
+    put_back_ids: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     began: list[str] = field(default_factory=list)
     nodes: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def accepted(self, prompt: Queued) -> None:
+        self.accepted_prompts.append(prompt)
+
+    def removed(self, ids: Sequence[str]) -> None:
+        self.removed_ids += ids
+
+    def retry(self, outcome: Outcome) -> bool:
+        return self.again(outcome)
+
+    def put_back(self, job_id: str) -> None:
+        self.put_back_ids.append(job_id)
 
     def may_start(self, job: Job) -> Verdict:
         self.asked.append(job.id)

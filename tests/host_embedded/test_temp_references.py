@@ -17,7 +17,16 @@ class Looks:
     def may_start(self, job):
         return Verdict(not self.hold, again_in=0.05)
 
+    def accepted(self, prompt) -> None: ...
+
+    def removed(self, ids) -> None: ...
+
     def nothing_waits(self) -> None: ...
+
+    def retry(self, outcome: Outcome) -> bool:
+        return False
+
+    def put_back(self, job_id: str) -> None: ...
 
     def started(self, job) -> None: ...
 

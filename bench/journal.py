@@ -1,0 +1,68 @@
+"""What the journal costs a prompt: accepted, started, its nodes, ended; each with its sync, on the disk it is run on.
+
+`python bench/journal.py [--prompts 500] [--folder DIR]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
+from resource_gate.gate.journal import Journal
+
+NODES = 20
+
+
+def graph(size: int) -> dict[str, object]:
+    """A graph of so many bytes as JSON, about."""
+    node = {"class_type": "KSampler", "inputs": {"seed": 1, "steps": 20, "text": "x" * 200, "model": ["1", 0]}}
+    return {str(n): node for n in range(max(1, size // len(json.dumps(node))))}
+
+
+def timed(call: Callable[[], None], into: list[float]) -> None:
+    start = time.perf_counter()
+    call()
+    into.append((time.perf_counter() - start) * 1e6)
+
+
+def measure(folder: Path, prompts: int, size: int) -> dict[str, list[float]]:
+    journal = Journal(folder)
+    journal.open()
+    assert journal.problem is None, journal.problem
+    cost: dict[str, list[float]] = {"accepted": [], "started": [], "node": [], "ended": []}
+    for number in range(prompts):
+        name, content = str(uuid.uuid4()), graph(size)
+        prompt = Queued(name, number, content, ("1",), {"client_id": "bench"})
+        timed(lambda prompt=prompt: journal.accepted(prompt), cost["accepted"])
+        timed(lambda name=name: journal.started(Job(name, 0)), cost["started"])
+        for node in range(NODES):
+            start = NodeStart(name, str(node), "KSampler")
+            timed(lambda start=start: journal.before_node(start), cost["node"])
+        timed(lambda name=name: journal.ended(Outcome(name, True), 1), cost["ended"])
+    journal.close()
+    return cost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--folder", type=Path, help="on the disk to measure; a temporary one otherwise")
+    chosen = parser.parse_args()
+    for size in (2_000, 20_000, 200_000):
+        with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+            cost = measure(Path(folder), chosen.prompts, size)
+        each = {name: (statistics.median(v), statistics.quantiles(v, n=100)[98]) for name, v in cost.items()}
+        told = ", ".join(f"{name} {median:.0f}/{p99:.0f}" for name, (median, p99) in each.items())
+        whole = sum(median * (NODES if name == "node" else 1) for name, (median, _) in each.items())
+        print(f"graph {size // 1000:>3} KB: {told} µs (median/p99); a prompt of {NODES} nodes {whole:.0f} µs")
+
+
+if __name__ == "__main__":
+    main()

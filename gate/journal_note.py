@@ -1,0 +1,85 @@
+"""What runs at this moment, in a page of memory that the kernel keeps for us however the process dies.
+
+A commit for each node would cost a prompt of three hundred nodes a third of a second. A shared mapping costs a copy:
+what was written to it survives a kill −9, because the page belongs to the file, not to the process. Only a crash of
+the whole machine may lose it, and then it is the last node's name that is lost, not a job.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "journal.running"
+
+SIZE = 16 * 1024
+"""Bytes of the file: a note takes a few hundred, and a path for each output node."""
+
+LONGEST = 200
+"""Characters of an id or a node's name, where a note would not fit otherwise."""
+
+HEADER = struct.Struct("<II")
+"""Length and CRC-32 of the JSON text behind it."""
+
+
+@dataclass
+class Note:
+    """The running job."""
+
+    job: str = ""
+    node: str = ""
+    """Id and class of the node that runs."""
+    ram: int = 0
+    """The most bytes resident that were seen while it ran."""
+    vram: dict[str, int] = field(default_factory=dict)
+    """The same of each device."""
+    writing: dict[str, list[str | int]] = field(default_factory=dict)
+    """Output node → what it was about to write, see `finished.about_to_write`."""
+
+
+class RunningNote:
+    """Keeps one `Note` in `journal.running`. Not for several threads at once; the journal sees to that.
+
+    Raises:
+        OSError: the file cannot be made or mapped.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(handle).st_size < SIZE:
+                # Written, not only lengthened: a hole that a full disk cannot fill would kill us at a later write.
+                os.write(handle, bytes(SIZE))
+            self._map = mmap.mmap(handle, SIZE)
+        finally:
+            os.close(handle)
+
+    def read(self) -> Note:
+        """What the last process left; an empty note where that cannot be told."""
+        length, check = HEADER.unpack_from(self._map)
+        text = self._map[HEADER.size : HEADER.size + min(length, SIZE)]
+        if zlib.crc32(text) != check:
+            return Note()
+        try:
+            known: dict[str, Any] = json.loads(text)
+            return Note(**known)
+        except (ValueError, TypeError):
+            return Note()
+
+    def write(self, note: Note) -> None:
+        """Replace it."""
+        text = json.dumps(asdict(note), separators=(",", ":")).encode()
+        if len(text) > SIZE - HEADER.size:
+            text = json.dumps({"job": note.job[:LONGEST], "node": note.node[:LONGEST], "ram": note.ram}).encode()
+        self._map[HEADER.size : HEADER.size + len(text)] = text
+        HEADER.pack_into(self._map, 0, len(text), zlib.crc32(text))
+
+    def close(self) -> None:
+        """Unmap it."""
+        self._map.close()

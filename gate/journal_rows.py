@@ -1,0 +1,184 @@
+"""What is in the journal: rows for the routes, prompts to restore, jobs set aside."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .finished import was_written
+from .host import Queued
+from .journal_note import Note
+from .journal_store import Statement
+
+log = logging.getLogger(__name__)
+
+LIVE = "('queued', 'running', 'retried')"
+"""States of a job that is still to come to an end."""
+
+KEPT = 5000
+"""Ended prompts that are kept; the oldest go first."""
+
+KEPT_SECONDS = 30 * 86400.0
+"""And so long at the most; what an earlier process left and nobody restored goes with them."""
+
+COLUMNS = (
+    "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"
+    " node, error_type, error, client, stripped"
+)
+
+QUEUED = "id, number, graph, outputs, extra, stripped"
+
+
+DEATH = (
+    "UPDATE jobs SET deaths = deaths + 1, error_type = 'death', error = 'the process died while it ran', state = ?,"
+    " ended_at = ?, node = ?, peak_ram = ?, peak_vram = ? WHERE seq = ?"
+)
+
+DONE = "UPDATE jobs SET state = 'done', ended_at = ?, graph = NULL, extra = NULL WHERE seq = ?"
+
+
+def wrote_all(outputs: Sequence[str], note: Note) -> bool:
+    """Whether all output nodes of the prompt that ran are known to have written what they were to write."""
+    return bool(outputs) and all(
+        node in note.writing and was_written(str(note.writing[node][0]), int(note.writing[node][1])) for node in outputs
+    )
+
+
+def prune(now: float, session: str) -> list[Statement]:
+    """Keep the file bounded, in number and age. By order of arrival first: a clock may be wrong, a number is not."""
+    return [
+        (
+            f"DELETE FROM jobs WHERE state NOT IN {LIVE} AND state != 'quarantined' AND seq <= (SELECT seq FROM jobs"
+            f" WHERE state NOT IN {LIVE} AND state != 'quarantined' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+            (KEPT,),
+        ),
+        (
+            "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?",
+            (session, now - KEPT_SECONDS),
+        ),
+    ]
+
+
+class JournalRows:
+    """Reads rows, and changes those of earlier processes. Any thread.
+
+    Args:
+        read: runs a query; empty where the journal is off.
+        write: commits statements.
+        session: this process's; rows of others that have not ended are what can be restored.
+    """
+
+    def __init__(
+        self,
+        read: Callable[..., list[tuple[Any, ...]]],
+        write: Callable[[Sequence[Statement]], None],
+        session: str,
+    ) -> None:
+        self._read = read
+        self._write = write
+        self._session = session
+        self.restorable = 0
+        """Prompts of earlier processes that wait to be restored."""
+        self.quarantined = 0
+        """Jobs set aside because the process died too often while they ran."""
+
+    def take_stock(self, left: Note, deaths: int, now: float) -> list[Statement]:
+        """What to write at the start: who ran when the process died, and who did so too often.
+
+        Called once, before this process has rows of its own.
+        """
+        ran = self._read("SELECT seq, id, deaths + 1, outputs FROM jobs WHERE state = 'running'")
+        statements: list[Statement] = []
+        for seq, job_id, died, outputs in ran:
+            note = left if left.job == job_id else Note()
+            if wrote_all(json.loads(outputs or "[]"), note):
+                log.info("prompt %s had written all it was to write when the last process died: done", job_id)
+                statements.append((DONE, (now, seq)))
+                continue
+            log.warning(
+                "the last process died while prompt %s ran%s; death %d of %d with it",
+                *(job_id, f" (node {note.node})" if note.node else "", died, deaths),
+            )
+            state = "quarantined" if died >= deaths else "queued"
+            values = (state, now, note.node, note.ram or None, json.dumps(note.vram), seq)
+            statements.append((DEATH, values))
+        return statements
+
+    def count(self) -> None:
+        """Take note of how many there are, for `status`, which is asked often."""
+        waiting = f"session != ? AND state IN {LIVE}"
+        found = self._read(
+            f"SELECT coalesce(sum({waiting}), 0), coalesce(sum(state = 'quarantined'), 0) FROM jobs", (self._session,)
+        )
+        self.restorable, self.quarantined = (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+
+    def highest_number(self) -> float:
+        """Of what can be restored; 0 where there is nothing."""
+        found = self._read(
+            f"SELECT max(number) FROM jobs WHERE session != ? AND state IN ('quarantined', {LIVE[1:]}",
+            (self._session,),
+        )
+        return float(found[0][0] or 0.0) if found else 0.0
+
+    def to_restore(self, ids: Sequence[str] | None = None) -> list[tuple[Queued, str]]:
+        """Prompts of earlier processes in their order, with what had to be left out of their graphs; all, or these."""
+        rows = self._read(
+            f"SELECT {QUEUED} FROM jobs WHERE session != ? AND state IN {LIVE} ORDER BY number, seq", (self._session,)
+        )
+        return [_queued(row) for row in rows if ids is None or row[0] in ids]
+
+    def quarantined_one(self, job_id: str) -> tuple[Queued, str] | None:
+        """One that is set aside."""
+        rows = self._read(f"SELECT {QUEUED} FROM jobs WHERE id = ? AND state = 'quarantined' LIMIT 1", (job_id,))
+        return _queued(rows[0]) if rows else None
+
+    def adopt(self, job_id: str) -> None:
+        """It is about to be in this process's queue."""
+        sql = "UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL WHERE id = ? AND session != ?"
+        self._write([(f"{sql} AND state IN {LIVE}", (self._session, job_id, self._session))])
+
+    def release(self, job_id: str) -> None:
+        """Forget the deaths of a job that is set aside: it may be restored as any other."""
+        sql = "UPDATE jobs SET state = 'queued', deaths = 0, session = '' WHERE id = ? AND state = 'quarantined'"
+        self._write([(sql, (job_id,))])
+
+    def give_up(self, job_id: str, why: str, now: float, state: str = "deleted") -> None:
+        """A prompt of an earlier process will not be restored."""
+        sql = (
+            "UPDATE jobs SET state = ?, error = ?, ended_at = ?, graph = NULL, extra = NULL"
+            f" WHERE id = ? AND session != ? AND state IN {LIVE}"
+        )
+        self._write([(sql, (state, why, now, job_id, self._session))])
+
+    def jobs(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+        """The newest first; `before` is the `seq` of the last one of the page before. Without graphs."""
+        rows = self._read(
+            f"SELECT {COLUMNS} FROM jobs WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+            (2**62 if before is None else before, limit),
+        )
+        return [self._told(row) for row in rows]
+
+    def set_aside(self, limit: int) -> list[dict[str, Any]]:
+        """The jobs in quarantine, newest first."""
+        rows = self._read(f"SELECT {COLUMNS} FROM jobs WHERE state = 'quarantined' ORDER BY seq DESC LIMIT ?", (limit,))
+        return [self._told(row) for row in rows]
+
+    def _told(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        found = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
+        other = found.pop("session") != self._session
+        found["restorable"] = other and found["state"] in ("queued", "running", "retried")
+        started = found["started_at"]
+        # A clock that was set back meanwhile must not make a wait negative.
+        found["wait"] = None if started is None else max(0.0, started - found["queued_at"])
+        found["peak_vram"] = json.loads(found["peak_vram"] or "{}")
+        return found
+
+
+def _queued(row: tuple[Any, ...]) -> tuple[Queued, str]:
+    job_id, number, graph, outputs, extra, stripped = row
+    prompt = Queued(
+        job_id, number, json.loads(graph or "{}"), tuple(json.loads(outputs or "[]")), json.loads(extra or "{}")
+    )
+    return prompt, stripped

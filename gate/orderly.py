@@ -1,0 +1,29 @@
+"""Tells an orderly end of the process from a death."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+
+def at_orderly_end(call: Callable[[], None]) -> None:
+    """Call `call` when the interpreter ends, and at a SIGTERM that nobody else handles; the signal then does its work.
+
+    Python dies of SIGTERM without a word, and that is how services and containers are stopped: the job that runs at
+    that moment has not killed the process.
+    """
+    atexit.register(call)
+    on_main = threading.current_thread() is threading.main_thread()
+    if os.name != "posix" or not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        call()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, terminated)

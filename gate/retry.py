@@ -1,0 +1,149 @@
+"""Whether a prompt that failed is tried again: what kind of error it was, how often, and after how long."""
+
+from __future__ import annotations
+
+import enum
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..settings import Settings
+from .host import Outcome
+
+REMEMBERED = 1000
+"""Prompts whose tries are counted; the oldest are forgotten."""
+
+BATCH_LIMIT = 50
+"""Tries in one batch from which on no more are granted: then it is not the single prompt that is wrong."""
+
+
+class ErrorKind(enum.Enum):
+    """What can be done about an error."""
+
+    MEMORY = "out of memory"
+    DEVICE_MEMORY = "out of device memory"
+    TRANSIENT = "transient"
+    VALIDATION = "validation"
+    CANCELLED = "cancelled"
+    BUG = "a node's own"
+
+
+DEVICE_MEMORY_TYPES = frozenset({"torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"})
+"""As ComfyUI names the type of what torch raises; the second is the older name."""
+
+DEVICE_MEMORY_TEXT = re.compile(
+    r"(CUDA|HIP|MPS|XPU)\b.{0,40}out of memory|out of memory on device|CUBLAS_STATUS_ALLOC_FAILED", re.I | re.S
+)
+
+MEMORY_TYPES = re.compile(r"(^|[._])(Array)?MemoryError$")
+
+MEMORY_TEXT = re.compile(
+    r"DefaultCPUAllocator|can't allocate memory|cannot allocate memory|not enough memory|paging file is too small",
+    re.I,
+)
+"""Of torch on a CPU, of malloc, and of Windows (error 1455)."""
+
+TRANSIENT_TYPES = re.compile(
+    r"(Connect\w*|Timeout|TimedOut|Timeout\w*Error|\w*Timeout|BrokenPipe\w*|\w*Disconnected\w*|IncompleteRead"
+    r"|RemoteProtocolError|ProtocolError|TemporaryFailure|gaierror|URLError|BlockingIOError|InterruptedError)$"
+)
+"""Last part of the name: of Python itself, requests, urllib3, aiohttp, httpx and websockets."""
+
+TRANSIENT_TEXT = re.compile(
+    r"timed out|temporarily unavailable|connection (reset|refused|aborted|closed)|stale file handle"
+    r"|input/output error|resource busy|too many open files|temporary failure|unreachable"
+    r"|being used by another process|HTTP.{0,20}\b(429|502|503|504)\b",
+    re.I,
+)
+"""In errors of the system, whose type says too little."""
+
+SYSTEM_TYPES = ("OSError", "IOError", "PermissionError", "HTTPError", "ClientError", "SSLError", "ReadError")
+
+
+def classify(error_type: str, error: str) -> ErrorKind:
+    """The kind of an error, by the name of its type and its message, as the executor tells them."""
+    last = error_type.rpartition(".")[2]
+    if error_type == "interrupted" or last == "InterruptProcessingException":
+        return ErrorKind.CANCELLED
+    if error_type == "validation":
+        return ErrorKind.VALIDATION
+    if error_type in DEVICE_MEMORY_TYPES or DEVICE_MEMORY_TEXT.search(error):
+        return ErrorKind.DEVICE_MEMORY
+    if last == "AcceleratorError" and "out of memory" in error.lower():
+        return ErrorKind.DEVICE_MEMORY
+    if MEMORY_TYPES.search(error_type) or (last in ("RuntimeError", "OSError") and MEMORY_TEXT.search(error)):
+        return ErrorKind.MEMORY
+    if TRANSIENT_TYPES.match(last) or (last.endswith(SYSTEM_TYPES) and TRANSIENT_TEXT.search(error)):
+        return ErrorKind.TRANSIENT
+    return ErrorKind.BUG
+
+
+@dataclass
+class _Tries:
+    transient: int = 0
+    memory: int = 0
+    due: float = 0.0
+    since: float = 0.0
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A prompt that waits for its next try; times in seconds since the epoch."""
+
+    reason: str
+    since: float
+    until: float
+
+
+class Retries:
+    """Counts the tries of prompts. On the worker thread."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._wall = wall
+        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+
+    def grant(self, outcome: Outcome, kind: ErrorKind) -> float | None:
+        """Seconds until another try; None where there is to be none."""
+        tries = self._tries.get(outcome.job_id) or _Tries()
+        gate = self._settings().gate
+        wait = 0.0
+        if kind in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY):
+            if tries.memory or not gate.retries:
+                return None
+            tries.memory += 1
+        elif kind is ErrorKind.TRANSIENT and tries.transient < gate.retries:
+            tries.transient += 1
+            wait = gate.retry_wait * tries.transient
+        else:
+            return None
+        tries.due = self._clock() + wait
+        tries.since = self._wall()
+        tries.until = tries.since + wait
+        self._tries[outcome.job_id] = tries
+        self._tries.move_to_end(outcome.job_id)
+        while len(self._tries) > REMEMBERED:
+            self._tries.popitem(last=False)
+        return wait
+
+    def hold(self, job_id: str) -> Hold | None:
+        """Why the prompt at the head of the queue may not start yet; None where it may."""
+        tries = self._tries.get(job_id)
+        left = 0.0 if tries is None else tries.due - self._clock()
+        if tries is None or left <= 0:
+            return None
+        of = self._settings().gate.retries
+        return Hold(f"waiting to retry, {tries.transient} of {of}, in {left:.0f} s", tries.since, tries.until)
+
+    def over(self, job_id: str) -> None:
+        """The prompt has come to its end."""
+        self._tries.pop(job_id, None)

@@ -1,0 +1,84 @@
+"""Takes out of a prompt what must never be written to disk: keys, tokens, passwords."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+EXACT = frozenset({"auth_token_comfy_org", "api_key_comfy_org", "sensitive"})
+"""ComfyUI's own names for them in a prompt's extra data."""
+
+PATTERN = re.compile(
+    r"(^|_)(token|password|passwd|passphrase|secret|credentials?|authorization|cookie|bearer"
+    r"|(api|auth|access|secret|private|license|account|subscription|service)_?key|apikey)$"
+)
+"""On a name in snake case: `api_key`, `hf_token`, `clientSecret`; not `max_tokens`, `key`, `keyframe`."""
+
+SHORTEST = 6
+"""Characters below which a value under such a name is not looked for elsewhere: it would be found everywhere."""
+
+WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+
+
+@functools.lru_cache(maxsize=4096)
+def names_a_secret(name: str) -> bool:
+    """Whether a value under this name is kept from the disk."""
+    return name in EXACT or PATTERN.search(WORDS.sub("_", name).strip("_").lower()) is not None
+
+
+def without_secrets(graph: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[Any, Any, list[str]]:
+    """Return graph and extra data without secrets, and what of the *graph* was taken: `["12.api_key", …]`.
+
+    A graph from which something was taken cannot be run again. The browser's copy of the workflow in the extra data
+    lists widget values without names, so each value that was taken is looked for and blanked everywhere.
+    """
+    values: set[str] = set()
+    taken: list[str] = []
+    found = [_find(tree, values) for tree in (graph, extra)]
+    if not any(found):
+        return graph, extra, []  # as nearly all are: no copy of a large workflow
+    values = {v for v in values if len(v) >= SHORTEST}
+    for node_id, node in graph.items():
+        inputs = node.get("inputs") if isinstance(node, dict) else None
+        for name, value in inputs.items() if isinstance(inputs, dict) else ():
+            if isinstance(value, str) and value and (names_a_secret(str(name)) or value in values):
+                taken.append(f"{node_id}.{name}")
+    return _blanked(graph, values, keep=True), _blanked(extra, values, keep=False), taken
+
+
+def _find(tree: Any, values: set[str]) -> bool:
+    """Collect the texts under such names; tells whether there is any such name at all."""
+    found = False
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict):
+            for name, value in part.items():
+                if isinstance(name, str) and names_a_secret(name):
+                    found = True
+                    if isinstance(value, str):
+                        values.add(value)
+                if isinstance(value, (dict, list, tuple)):
+                    stack.append(value)
+        else:
+            stack += [value for value in part if isinstance(value, (dict, list, tuple))]
+    return found
+
+
+def _blanked(tree: Any, values: set[str], *, keep: bool) -> Any:
+    """A copy; a secret's value is "" where names are to be kept, and its name goes too where not."""
+    if isinstance(tree, dict):
+        kept = {}
+        for name, value in tree.items():
+            link = isinstance(value, (list, tuple))
+            if names_a_secret(str(name)) and not (keep and link):
+                if keep:
+                    kept[name] = "" if isinstance(value, str) else _blanked(value, values, keep=keep)
+            else:
+                kept[name] = _blanked(value, values, keep=keep)
+        return kept
+    if isinstance(tree, (list, tuple)):
+        return [_blanked(value, values, keep=keep) for value in tree]
+    return "" if isinstance(tree, str) and tree in values else tree

@@ -1,0 +1,32 @@
+"""ComfyUI's queue items and the ends of its prompts, in the gate's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..gate.host import Job, Outcome
+
+
+def job_of(item: Any) -> Job:
+    """The waiting item as a job; its tuple is (number, id, graph, extra data, outputs to run, …) in all versions."""
+    graph = item[2] if isinstance(item[2], Mapping) else {}
+    return Job(str(item[1]), float(item[0]), graph, tuple(item[4]) if len(item) > 4 else ())
+
+
+def outcome_of(job_id: str, status: Any) -> Outcome:
+    """How a prompt ended, from the `ExecutionStatus` that its worker hands over."""
+    if status is None or getattr(status, "completed", True):
+        return Outcome(job_id, True)
+    for event, data in reversed(getattr(status, "messages", [])):
+        if event == "execution_interrupted":
+            return Outcome(job_id, False, "interrupted", "interrupted by the user", str(data.get("node_id", "")))
+        if event == "execution_error":
+            return Outcome(
+                job_id,
+                False,
+                str(data.get("exception_type", "")),
+                str(data.get("exception_message", "")),
+                str(data.get("node_id", "")),
+            )
+    return Outcome(job_id, False, "unknown")

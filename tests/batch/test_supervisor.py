@@ -1,0 +1,410 @@
+"""The supervisor's decisions, with children, looks, signals and time of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+
+import pytest
+
+from resource_gate.batch.reboot_marker import VARIABLE, RebootMarker
+from resource_gate.batch.run_command import child_environment
+from resource_gate.batch.supervisor import GAVE_UP, Supervisor, duration
+from resource_gate.batch.supervisor_exits import ExitLog
+from resource_gate.batch.supervisor_look import Answer, Look
+from resource_gate.batch.supervisor_policy import Restarts
+from resource_gate.batch.supervisor_system import Posix
+from resource_gate.batch.supervisor_verdict import HangWatch, LeakWatch
+
+GIB = 1024**3
+WELL = Look(Answer.GATE, True, ram=(4 * GIB, 10 * GIB, 0.9), anonymous=GIB, peak=2 * GIB)
+BUSY = replace(WELL, running=("a",), node="12 ImageScale", mark=(1,))
+FULL = replace(WELL, ram=(int(9.6 * GIB), 10 * GIB, 0.9), emergency=True, anonymous=7 * GIB)
+DEAD = replace(BUSY, worker_alive=False)
+POSIX = Posix(lambda *_: None, lambda *_: None, lambda *_: None, first=False)
+
+
+class Child:
+    """Ends by itself after `lives` seconds with `code`, or by the first signal that it heeds."""
+
+    def __init__(self, world, lives=None, code=0, heeds=(2, 15), oom=False, code_when_told=None):
+        self.world, self.lives, self.code, self.heeds, self.oom = world, lives, code, heeds, oom
+        self.code_when_told = code_when_told
+        self.pid = 100 + len(world.children)
+        self.began = world.now
+        self.got: list[int] = []
+        self.ended: int | None = None
+        self.swept: bool | None = None
+
+    def poll(self):
+        if self.ended is None and self.lives is not None and self.world.now - self.began >= self.lives:
+            self.ended = self.code
+        return None if self.ended is None else POSIX.ending(self.ended)
+
+    def pass_on(self, number):
+        self.got.append(number)
+        if number in self.heeds:
+            self.ended = -number if self.code_when_told is None else self.code_when_told
+
+    def kill(self):
+        self.got.append(9)
+        self.ended = -9
+
+    def killed_for_memory(self, ending):
+        return self.oom if ending.killed else False
+
+    def peak(self):
+        return None
+
+    def close(self, *, sweep):
+        self.swept = sweep
+
+
+class Watcher:
+    """Looks every 3 s at what the world shows of the server."""
+
+    def __init__(self, world):
+        self.world, self.next, self.stopped, self.freed = world, world.now + 3, False, False
+
+    def take(self):
+        if self.world.now < self.next or self.world.look is None:
+            return []
+        self.next = self.world.now + 3
+        freed, self.freed = self.freed, False
+        return [replace(self.world.look, freed=freed)]
+
+    def free(self):
+        self.world.frees.append(self.world.now)
+        self.freed = True
+
+    def stop(self):
+        self.stopped = True
+
+
+class World:
+    """Time, which passes only in sleep; what happens at which second; what was said."""
+
+    def __init__(self, folder):
+        self.now = 0.0
+        self.folder = folder
+        self.events: list[tuple[float, object]] = []
+        self.signals: list[int] = []
+        self.children: list[Child] = []
+        self.plans: list[dict] = []
+        self.look: Look | None = WELL
+        self.frees: list[float] = []
+        self.reboots = 0
+        self.said: list[str] = []
+        self.reaped: set[int] = set()
+        self.failure: OSError | None = None
+
+    def at(self, second, what):
+        self.events.append((second, what))
+
+    def send(self, second, number):
+        self.at(second, lambda: self.signals.append(number))
+
+    def show(self, second, look):
+        self.at(second, lambda: setattr(self, "look", look))
+
+    def sleep(self, seconds):
+        self.now += seconds
+        assert self.now < 200_000, "it does not end"
+        for event in [e for e in self.events if e[0] <= self.now]:
+            self.events.remove(event)
+            event[1]()
+
+    def take(self):
+        taken, self.signals = self.signals, []
+        return taken
+
+    def stops(self, number):
+        return number in POSIX.stop_signals
+
+    def start(self):
+        if self.failure:
+            raise self.failure
+        self.children.append(Child(self, **(self.plans.pop(0) if self.plans else {})))
+        return self.children[-1]
+
+    def rebooting(self):
+        self.reboots -= 1
+        return self.reboots >= 0
+
+    def run(self, limit=10, hang_after=3600.0, leak=True):
+        supervisor = Supervisor(
+            self.start,
+            lambda: Watcher(self),
+            self,
+            POSIX,
+            restarts=Restarts(limit, lambda: self.now),
+            hang=HangWatch(hang_after),
+            leak=LeakWatch() if leak else None,
+            exits=ExitLog(self.folder, self.said.append),
+            rebooting=self.rebooting,
+            say=self.said.append,
+            url="http://there:1",
+            clock=lambda: self.now,
+            wall=lambda: 1e9 + self.now,
+            sleep=self.sleep,
+        )
+        return supervisor.run()
+
+    @property
+    def exits(self):
+        return [json.loads(line) for line in (self.folder / "exits.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_a_server_that_ends_with_code_0_is_not_started_again(world):
+    world.plans = [{"lives": 30, "code": 0}]
+    assert world.run() == 0
+    assert len(world.children) == 1
+    assert world.children[0].swept is False  # what it left running on purpose is left
+    assert world.exits[0]["restart_in"] is None
+
+
+def test_a_death_is_followed_by_a_restart_after_the_delay(world):
+    world.plans = [{"lives": 30, "code": -11}, {"lives": 30, "code": 3}, {"lives": 30, "code": 0}]
+    assert world.run() == 0
+    first, second, _ = world.children
+    assert second.began == pytest.approx(31, abs=0.5)
+    assert world.children[2].began == pytest.approx(63, abs=0.7)
+    assert first.swept and second.swept
+    assert [(e["reason"], e["signal"], e["code"]) for e in world.exits] == [
+        ("signal", "SIGSEGV", None),
+        ("code", "", 3),
+        ("code", "", 0),
+    ]
+    assert "was ended by SIGSEGV after 30 s. It is started again in 1 s (restart 1 in an hour)." in world.said[1]
+
+
+def test_a_kill_for_memory_is_told_as_one_with_the_node_that_ran(world):
+    world.look = BUSY
+    world.plans = [{"lives": 300, "code": -9, "oom": True}, {"lives": 3}]
+    world.run()
+    told = world.exits[0]
+    assert (told["reason"], told["node"], told["jobs"], told["peak"]) == ("oom kill", "12 ImageScale", ["a"], 2 * GIB)
+    assert told["uptime"] == pytest.approx(300, abs=0.5)
+    sentence = "The server (pid 100) was killed for memory after 5 min, while 12 ImageScale ran."
+    assert any(line.startswith(sentence) for line in world.said)
+
+
+def test_a_kill_whose_reason_nobody_knows_says_so(world):
+    world.plans = [{"lives": 3, "code": -9, "oom": None}, {"lives": 3}]
+    world.run()
+    assert "perhaps for memory" in world.exits[0]["detail"]
+
+
+def test_a_server_that_cannot_come_up_is_given_up_with_a_code_and_a_sentence(world):
+    world.look = None
+    world.plans = [{"lives": 2, "code": 1} for _ in range(20)]
+    assert world.run(limit=10) == GAVE_UP
+    assert len(world.children) == 11
+    assert world.now < 10 * 60
+    assert "is given up" in world.said[-1] and "--limit-per-hour" in world.said[-1]
+    assert world.exits[-1]["restart_in"] is None
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_asked_to_stop_it_passes_that_on_and_ends_as_the_server_does(world, number, status):
+    world.send(10, number)
+    assert world.run() == status
+    assert world.children[0].got == [number]
+    assert world.exits[0]["reason"] == "asked"
+
+
+def test_a_server_that_ends_in_order_when_asked_gives_us_its_code(world):
+    world.plans = [{"code_when_told": 0}]
+    world.send(10, signal.SIGINT)
+    assert world.run() == 0
+
+
+def test_a_signal_that_is_no_stop_is_passed_on_and_nothing_else(world):
+    world.plans = [{"lives": 30, "code": -9, "oom": True}, {"lives": 5}]
+    world.send(10, signal.SIGUSR1)
+    assert world.run() == 0
+    assert world.children[0].got == [signal.SIGUSR1] and len(world.children) == 2
+
+
+def test_a_server_that_does_not_end_is_killed_when_asked_three_times(world):
+    world.plans = [{"heeds": ()}]
+    for second in (10, 20, 30):
+        world.send(second, signal.SIGINT)
+    assert world.run() == 137
+    assert world.children[0].got == [2, 2, 2, 9]
+
+
+def test_asked_once_it_waits_as_long_as_the_server_takes(world):
+    world.plans = [{"heeds": (), "lives": 5000, "code": 0}]
+    world.send(10, signal.SIGINT)
+    assert world.run() == 0
+    assert world.children[0].got == [2]
+
+
+def test_asked_while_it_waits_to_start_again_it_stops(world):
+    world.plans = [{"lives": 3, "code": 1}]
+    world.send(3.5, signal.SIGTERM)
+    assert world.run() == 143
+    assert len(world.children) == 1
+
+
+def test_a_death_by_the_same_signal_that_came_to_us_is_one_that_was_asked_for(world):
+    """As systemd and process groups do it."""
+    world.plans = [{"lives": 10, "code": -15}]
+    world.send(10.0, signal.SIGTERM)
+    assert world.run() == 143
+    assert len(world.children) == 1 and world.exits[0]["reason"] == "asked"
+
+
+def test_a_dead_worker_is_found_in_two_looks_and_the_server_started_again(world):
+    world.show(60, DEAD)
+    world.show(68, WELL)
+    world.send(100, signal.SIGTERM)
+    world.run()
+    first, second = world.children
+    assert first.got == [signal.SIGINT]
+    assert second.began < 70
+    assert world.exits[0]["reason"] == "hang" and "prompt worker is dead" in world.exits[0]["detail"]
+    assert world.exits[0]["node"] == "12 ImageScale"
+
+
+def test_one_that_does_not_heed_is_ended_step_by_step(world):
+    world.plans = [{"heeds": ()}, {}]
+    world.show(10, DEAD)
+    world.show(60, WELL)
+    world.send(100, signal.SIGTERM)
+    world.run()
+    assert world.children[0].got == [2, 15, 9]
+    assert world.children[1].began == pytest.approx(16 + 15 + 5 + 1, abs=4)
+
+
+def test_a_job_without_progress_hangs(world):
+    world.show(10, BUSY)
+    world.show(400, WELL)
+    world.send(1000, signal.SIGTERM)
+    world.run(hang_after=300)
+    assert len(world.children) == 2
+    assert world.children[1].began == pytest.approx(10 + 300, abs=10)
+
+
+def test_asked_to_stop_while_a_hang_is_being_ended_it_does_not_start_again(world):
+    world.plans = [{"heeds": (15,)}]
+    world.show(10, DEAD)
+    world.send(20, signal.SIGTERM)
+    assert world.run() == 143
+    assert len(world.children) == 1 and world.exits[0]["reason"] == "asked"
+
+
+def test_a_leak_is_first_freed_then_answered_with_an_orderly_restart_at_once(world):
+    world.show(60, FULL)
+    world.show(110, WELL)
+    world.send(200, signal.SIGTERM)
+    world.run(limit=0)  # an orderly restart is no death, and does not count
+    first, second = world.children
+    assert world.frees == [pytest.approx(72, abs=4)]
+    assert first.got == [signal.SIGINT]
+    assert second.began == pytest.approx(93, abs=6)
+    assert world.exits[0]["reason"] == "leak" and world.exits[0]["restart_in"] == 0.0
+    assert any(line.startswith("The server leaks:") for line in world.said)
+
+
+def test_a_second_leak_within_half_an_hour_is_only_told(world):
+    world.show(60, FULL)
+    world.send(1500, signal.SIGTERM)
+    world.show(96, WELL)
+    world.show(120, FULL)
+    world.run()
+    assert len(world.children) == 2
+    assert sum("left running" in line for line in world.said) == 1
+
+
+def test_no_restart_for_leaks_where_that_is_switched_off(world):
+    world.show(60, FULL)
+    world.send(500, signal.SIGTERM)
+    world.run(leak=False)
+    assert len(world.children) == 1 and world.frees == []
+
+
+def test_a_server_that_asks_to_be_started_again_is_at_once_and_without_a_count(world):
+    world.plans = [{"lives": 30, "code": 0}, {"lives": 30, "code": 0}]
+    world.reboots = 1
+    assert world.run(limit=0) == 0
+    assert world.children[1].began == pytest.approx(30, abs=0.5)
+    assert [e["reason"] for e in world.exits] == ["reboot", "code"]
+
+
+def test_lives_in_which_jobs_end_are_followed_by_short_delays(world):
+    world.plans = [{"lives": 30, "code": -9, "oom": True} for _ in range(6)]
+    for life in range(6):
+        world.show(life * 31 + 8, replace(BUSY, ended=life * 2))
+        world.show(life * 31 + 20, replace(BUSY, ended=life * 2 + 1))
+    world.send(250, signal.SIGTERM)
+    world.run(limit=100)
+    assert [e["restart_in"] for e in world.exits[:-1]] == [1.0] * 6
+
+
+def test_a_stock_server_is_told_of_once_in_all_its_lives(world):
+    world.look = Look(Answer.STOCK)
+    world.plans = [{"lives": 30, "code": 1}, {"lives": 30, "code": 0}]
+    world.run()
+    assert sum("without Resource Gate" in line for line in world.said) == 1
+
+
+def test_an_address_at_which_nobody_answers_is_told_once_and_the_process_left_alone(world):
+    world.look = Look(Answer.REFUSED)
+    world.plans = [{"lives": 10_000, "code": 0}]
+    assert world.run() == 0
+    assert sum("--url" in line for line in world.said) == 1
+    assert world.children[0].got == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(FileNotFoundError("no such program: x"), 127), (PermissionError(), 126)]
+)
+def test_a_command_that_cannot_be_started_ends_as_in_a_shell(world, error, status):
+    world.failure = error
+    assert world.run() == status
+    assert "cannot be started" in world.said[0]
+
+
+def test_durations_are_said_as_a_person_says_them():
+    assert [duration(s) for s in (4.2, 119, 300, 7300)] == ["4 s", "119 s", "5 min", "2.0 h"]
+
+
+def test_the_child_learns_that_it_is_supervised_and_a_choice_of_the_users_stays():
+    marker = RebootMarker({})
+    try:
+        given = child_environment({"PATH": "/bin", "RESOURCE_GATE_SUPERVISED": "0"}, marker)
+        assert given["RESOURCE_GATE_GATE_RESTORE"] == "now"
+        assert given["RESOURCE_GATE_SUPERVISED"] == "1"
+        assert given["PATH"] == "/bin" and given[VARIABLE]
+        assert (
+            child_environment({"RESOURCE_GATE_GATE_RESTORE": "never"}, marker)["RESOURCE_GATE_GATE_RESTORE"] == "never"
+        )
+    finally:
+        marker.close()
+
+
+def test_a_marker_is_found_once_and_nothing_is_left_of_it():
+    marker = RebootMarker({})
+    assert not marker.take()
+    marker.path.touch()
+    assert marker.take() and not marker.take()
+    marker.path.touch()
+    marker.close()
+    assert not marker.path.exists()
+    assert marker.path != RebootMarker({}).path
+
+
+def test_a_session_of_the_users_own_is_kept(tmp_path):
+    marker = RebootMarker({VARIABLE: str(tmp_path / "mine")})
+    (tmp_path / "mine.reboot").touch()
+    assert marker.take()
+    marker.close()
+    assert tmp_path.exists()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from resource_gate.gate.host import Queued
+from resource_gate.gate.journal import Journal
+from resource_gate.gate.secrets import names_a_secret, without_secrets
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("auth_token_comfy_org", "api_key_comfy_org", "api_key", "apiKey", "API-Key", "hf_token", "token", "password"),
+        *("clientSecret", "Authorization", "access_key", "private_key", "session_cookie", "aws_secret_access_key"),
+    ],
+)
+def test_names_of_keys_tokens_and_passwords_are_known(name):
+    assert names_a_secret(name)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "key", "keyframe", "seed", "tokens", "monkey", "text", "key_color"])
+def test_names_that_only_look_alike_are_not(name):
+    assert not names_a_secret(name)
+
+
+def test_secrets_of_the_extra_data_go_and_the_graph_can_still_be_run():
+    graph = {"1": {"class_type": "Save", "inputs": {"text": "x", "max_tokens": 5}}}
+    extra = {"client_id": "me", "api_key_comfy_org": "comfyui-123456", "more": [{"password": "hunter22", "a": 1}]}
+    assert without_secrets(graph, extra) == (graph, {"client_id": "me", "more": [{"a": 1}]}, [])
+
+
+def test_a_key_in_the_graph_goes_everywhere_and_is_told():
+    graph = {
+        "1": {"class_type": "Ask", "inputs": {"api_key": "sk-123456", "text": "hello", "model": ["2", 0]}},
+        "2": {"class_type": "Load", "inputs": {"name": "sk-123456"}},
+    }
+    extra = {"extra_pnginfo": {"workflow": {"nodes": [{"widgets_values": ["sk-123456", "hello"]}]}}}
+    kept, told, taken = without_secrets(graph, extra)
+    assert "sk-123456" not in repr((kept, told))
+    assert kept["1"]["inputs"] == {"api_key": "", "text": "hello", "model": ["2", 0]}
+    assert told == {"extra_pnginfo": {"workflow": {"nodes": [{"widgets_values": ["", "hello"]}]}}}
+    assert taken == ["1.api_key", "2.name"]
+
+
+def test_a_key_that_comes_through_a_link_or_is_empty_is_no_secret():
+    graph = {"1": {"class_type": "Ask", "inputs": {"api_key": ["2", 0], "token": ""}}}
+    assert without_secrets(graph, {}) == (graph, {}, [])
+
+
+def test_the_file_holds_none_of_them(tmp_path):
+    journal = Journal(tmp_path)
+    journal.open()
+    graph = {"1": {"class_type": "Ask", "inputs": {"api_key": "sk-graph-key"}}}
+    journal.accepted(Queued("a", 0.0, graph, ("1",), {"auth_token_comfy_org": "sk-extra-key"}))
+    stripped = journal.rows.jobs(1)[0]["stripped"]
+    journal.close()
+    kept = b"".join(p.read_bytes() for p in tmp_path.iterdir())
+    assert b"Ask" in kept
+    assert b"sk-" not in kept
+    assert stripped == "1.api_key"
