@@ -17,6 +17,7 @@ from .host import Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
 from .journal_rows import LIVE, JournalRows, prune
 from .journal_store import JournalStore, Statement
+from .last_exit import last_exit
 from .secrets import without_secrets
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,9 @@ class Journal:
             except (OSError, ValueError) as error:
                 log.warning("at which node a process dies will not be known: %s", error)
                 left = Note()
+            end = last_exit(self._folder, self._store.process_before)
             self._write(
-                [*self.rows.take_stock(left, self._deaths(), self._wall()), *prune(self._wall(), self._session)]
+                [*self.rows.take_stock(left, self._deaths(), self._wall(), end), *prune(self._wall(), self._session)]
             )
             self.rows.count()
 

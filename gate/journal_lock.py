@@ -24,6 +24,8 @@ class JournalLock:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._handle: int | None = None
+        self.before: int | None = None
+        """The process that had it last; None where there was none."""
 
     def take(self) -> None:
         """Take it.
@@ -41,6 +43,9 @@ class JournalLock:
                 raise Taken(f"{self._owner()} keeps the journal in {self._path.parent}") from None
             raise
         self._handle = handle
+        os.lseek(handle, 1, os.SEEK_SET)
+        last = os.read(handle, 10).strip()
+        self.before = int(last) if last.isdigit() else None
         # From the second byte on: the first is locked, and on Windows nobody else could read it.
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, f" {os.getpid():<10}".encode())

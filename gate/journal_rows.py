@@ -11,6 +11,7 @@ from .finished import was_written
 from .host import Queued
 from .journal_note import Note
 from .journal_store import Statement
+from .last_exit import LastExit
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,11 @@ QUEUED = "id, number, graph, outputs, extra, stripped"
 
 
 DEATH = (
-    "UPDATE jobs SET deaths = deaths + 1, error_type = 'death', error = 'the process died while it ran', state = ?,"
+    "UPDATE jobs SET deaths = deaths + 1, error_type = 'death', error = ?, state = ?,"
     " ended_at = ?, node = ?, peak_ram = ?, peak_vram = ? WHERE seq = ?"
 )
+
+WAITS = "UPDATE jobs SET state = 'queued' WHERE seq = ?"
 
 DONE = "UPDATE jobs SET state = 'done', ended_at = ?, graph = NULL, extra = NULL WHERE seq = ?"
 
@@ -84,10 +87,10 @@ class JournalRows:
         self.quarantined = 0
         """Jobs set aside because the process died too often while they ran."""
 
-    def take_stock(self, left: Note, deaths: int, now: float) -> list[Statement]:
+    def take_stock(self, left: Note, deaths: int, now: float, end: LastExit | None = None) -> list[Statement]:
         """What to write at the start: who ran when the process died, and who did so too often.
 
-        Called once, before this process has rows of its own.
+        Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
         """
         ran = self._read("SELECT seq, id, deaths + 1, outputs FROM jobs WHERE state = 'running'")
         statements: list[Statement] = []
@@ -97,12 +100,17 @@ class JournalRows:
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
                 continue
+            if end is not None and not end.blames_the_job:
+                statements.append((WAITS, (seq,)))
+                continue
+            how = "the process died while it ran" + (f": {end.detail}" if end is not None and end.detail else "")
+            ram = max(note.ram, (end.peak if end is not None else None) or 0)
             log.warning(
                 "the last process died while prompt %s ran%s; death %d of %d with it",
                 *(job_id, f" (node {note.node})" if note.node else "", died, deaths),
             )
             state = "quarantined" if died >= deaths else "queued"
-            values = (state, now, note.node, note.ram or None, json.dumps(note.vram), seq)
+            values = (how, state, now, note.node, ram or None, json.dumps(note.vram), seq)
             statements.append((DEATH, values))
         return statements
 

@@ -51,6 +51,11 @@ class JournalStore:
         return self._connection is not None
 
     @property
+    def process_before(self) -> int | None:
+        """The id of the process that kept it last."""
+        return self._file_lock.before
+
+    @property
     def behind(self) -> bool:
         """Whether something waits to be written, or what came last could not be done."""
         return self.is_open and (bool(self._backlog) or self.problem is not None)

@@ -181,7 +181,10 @@ class QueueHooks:
                 self._contain("end of prompt", partial(self._listener.ended, outcome_of(str(item[1]), status)))
             if self._requeue is not None:
                 self._contain("telling an error", self._requeue.release)
-            return original(item_id, history_result, status, *args, **kwargs)
+            result = original(item_id, history_result, status, *args, **kwargs)
+            if self._requeue is not None and item is not None:
+                self._requeue.over(str(item[1]))
+            return result
 
         queue.task_done = task_done
 

@@ -81,6 +81,12 @@ class Requeue:
                 self._held.clear()
             self._put(item)
 
+    def over(self, prompt_id: str) -> None:
+        """The prompt is in the history. Who asked for it in the last moment came too late: its end is to be heard."""
+        with self._lock:
+            self._asked.discard(prompt_id)
+            self._muffled.discard(prompt_id)
+
     def release(self) -> None:
         """Send what was held: the prompt is over. On the worker thread."""
         with self._lock:

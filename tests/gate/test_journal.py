@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import stat
 
@@ -203,3 +205,34 @@ def test_nobody_else_may_read_it(start, tmp_path):
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
     assert set(modes.values()) == {0o600}
     assert {"journal.sqlite3", "journal.sqlite3-wal", "journal.running", "journal.lock"} <= set(modes)
+
+
+@pytest.mark.parametrize(
+    ("reason", "deaths", "peak", "told"),
+    [
+        ("oom kill", 1, 900, "the process died while it ran: killed by the kernel"),
+        ("signal", 1, 5, "the process died while it ran: killed by the kernel"),
+        ("asked", 0, None, ""),
+        ("reboot", 0, None, ""),
+    ],
+)
+def test_what_a_supervisor_saw_of_the_end_is_in_the_story(start, tmp_path, reason, deaths, peak, told):
+    first = start()
+    first.accepted(queued("a"))
+    first.started(Job("a", 0.0))
+    first.memory(5, {})
+    end = {"pid": os.getpid(), "reason": reason, "detail": "killed by the kernel", "peak": 900}
+    (tmp_path / "exits.jsonl").write_text('{"pid": 1, "reason": "asked"}\n' + json.dumps(end) + "\n")
+    second = start()
+    story = second.rows.jobs(1)[0]
+    assert (story["deaths"], story["peak_ram"], story["error"]) == (deaths, peak, told)
+    assert second.rows.restorable == 1
+
+
+@pytest.mark.parametrize("text", ["", "no json", '{"pid": 1, "reason": "asked"}', "[]", '{"pid": "x"}'])
+def test_what_it_saw_of_another_process_or_wrote_half_says_nothing(start, tmp_path, text):
+    first = start()
+    first.accepted(queued("a"))
+    first.started(Job("a", 0.0))
+    (tmp_path / "exits.jsonl").write_text(text)
+    assert [job["deaths"] for job in start().rows.jobs(1)] == [1]

@@ -100,3 +100,14 @@ def test_a_users_interrupt_afterwards_ends_it(running):
     running.wait_for(2)
     assert not running.queue.history["a"]["status"].completed
     assert running.sent[0] == ("execution_interrupted", {"prompt_id": "a", "node_id": "1"})
+
+
+def test_who_asks_in_the_last_moment_keeps_nobody_from_hearing_the_end(running):
+    running.listener.ended = lambda outcome: running.hooks.requeue("a")
+    running.put("a", 1)
+    assert running.began.acquire(timeout=10)
+    running.let_go.set()
+    running.wait_for(1)
+    tell(running, "executing", {"prompt_id": "a", "node": None})
+    assert running.sent[-1] == ("executing", {"prompt_id": "a", "node": None})
+    assert running.executed == ["a"]

@@ -132,7 +132,7 @@ def test_an_orderly_end_is_no_death_and_what_ran_and_waited_comes_back(server, c
     until(lambda: client.queue().running)
     one.stop(number)
     client = one.start()
-    until(lambda: client.queue().running)
+    until(lambda: client.queue().running and not client.status()["batch"]["restorable"])
     assert (client.queue().running, client.queue().pending) == ((ids[0],), (ids[1],))
     assert [(j["deaths"], j["restorable"]) for j in one.jobs().values()] == [(0, False)] * 2
 
