@@ -40,6 +40,7 @@ from .reclaim.host import MemoryHost
 from .reclaim.ladder import Ladder
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
+from .reclaim.start_up import freeze_start_up
 from .reclaim.temp import TempCleaner
 from .reclaim.temp_routine import TempRoutine
 from .reclaim.temp_rung import ExpiredTemp
@@ -177,6 +178,7 @@ class Extension:
         self.sampler.listen(self._note_memory)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
+        self.host.on_worker(lambda place: freeze_start_up())
         self.sampler.start()
         ram = self.sampler.sample().ram
         log.info(

@@ -26,6 +26,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -195,14 +196,19 @@ HEAD = ("", "held", "freed", "left", "share", "ms", "stall ms", "(a) nodes", "s"
 
 
 def nodes_run(graph: Graph, cached: set[str], outputs: list[str]) -> list[str]:
-    """The nodes that ComfyUI ran: those it came to from the outputs without passing a cached one."""
+    """The nodes that ComfyUI ran: those it came to from the outputs without passing a cached one.
+
+    It walks on from an output node even where that is cached itself: `TopologicalSort.add_node` asks of inputs only.
+    """
     ran: list[str] = []
     stack = list(outputs)
     while stack:
         node_id = stack.pop()
-        if node_id not in cached and node_id not in ran:
+        if node_id in ran or (node_id in cached and node_id not in outputs):
+            continue
+        if node_id not in cached:
             ran.append(node_id)
-            stack += links_of(graph[node_id])
+        stack += links_of(graph[node_id])
     return ran
 
 
@@ -350,6 +356,7 @@ def main() -> int:
     parser.add_argument("--loop-seconds", type=float, default=30.0, help="idle event loop, each; 0: leave it out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     finding = find_comfyui({**os.environ, **({PATH_VARIABLE: options.comfyui} if options.comfyui else {})})
     print(finding.reason)
     if finding.comfyui is None:

@@ -70,12 +70,15 @@ def _sign_one(node: Mapping[str, Any], known: Mapping[str, int]) -> int:
 def nodes_taken_from_cache(graph: Graph, cached: Callable[[str], bool], outputs: list[str]) -> set[str]:
     """The cached nodes that running `graph` would read: those at the edge of what must run.
 
+    ComfyUI schedules every output node, cached or not, and with it whatever of its inputs is not cached.
+
     Args:
         cached: whether a node's output is there.
         outputs: ids of the output nodes.
     """
     taken: set[str] = set()
     seen: set[str] = set()
+    scheduled = set(outputs)
     stack = list(outputs)
     while stack:
         node_id = stack.pop()
@@ -84,6 +87,6 @@ def nodes_taken_from_cache(graph: Graph, cached: Callable[[str], bool], outputs:
         seen.add(node_id)
         if cached(node_id):
             taken.add(node_id)
-        else:
+        if node_id in scheduled or not cached(node_id):
             stack += links_of(graph[node_id])
     return taken

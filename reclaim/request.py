@@ -25,6 +25,8 @@ class Freed:
 
     actions: tuple[Action, ...] = field(default_factory=tuple)
     deferred: str | None = None
+    goal: int | None = None
+    """Bytes of RAM that were asked for; None: all that the level allows."""
 
     @property
     def freed(self) -> int:
@@ -36,6 +38,8 @@ class Freed:
         return {
             "ok": self.deferred is None,
             "freed": self.freed,
+            "goal": self.goal,
+            "short": max(0, (self.goal or 0) - self.freed),
             "actions": [a.as_dict() for a in self.actions],
             "deferred": self.deferred,
         } | ({} if self.deferred is None else {"error": {"message": self.deferred, "fields": []}})
@@ -75,10 +79,10 @@ class FreeRequest:
         idle = self._idle()
         self._host.on_worker(work)
         if done.wait(IDLE_WAIT if idle else BUSY_WAIT):
-            return Freed(tuple(actions))
+            return Freed(tuple(actions), goal=goal)
         now = self._climb(level, goal, why, Place.ANYWHERE)
         reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
-        return Freed(tuple(now), f"{reason}; what touches models and cached outputs follows when it is done")
+        return Freed(tuple(now), f"{reason}; what touches models and cached outputs follows when it is done", goal)
 
     def free_soon(self, level: Level, why: str) -> None:
         """Free on the worker at the next boundary, and wait for nothing. Any thread."""
@@ -89,7 +93,9 @@ class FreeRequest:
         self._host.on_worker(work)
 
     def _climb(self, level: Level, goal: int | None, why: str, place: Place) -> list[Action]:
-        sample = self._sample()
-        resources = ["ram", *(f"vram{g.index}" for g in (sample.gpus if sample else ())), "disk"]
-        climbed = (self._ladder.climb(Shortage(r, level, why, goal if r == "ram" else None), place) for r in resources)
+        # A goal is one of RAM: with it nothing else is freed, least of all models from a device into that RAM.
+        sample = self._sample() if goal is None else None
+        others = [*(f"vram{g.index}" for g in (sample.gpus if sample else ())), "disk"]
+        resources = ["ram", *(others if goal is None else ())]
+        climbed = (self._ladder.climb(Shortage(r, level, why, goal), place) for r in resources)
         return [a for a in climbed if a is not None and a.steps]

@@ -59,9 +59,13 @@ class Outputs:
         return None, f"dropped {self.name} ({names})"
 
     def _choose(self, resource: str, goal: int | None) -> list[CachedOutput]:
+        groups = sorted(self._groups(), key=lambda g: -_size(g, resource))
+        enough = [g for g in groups if goal is not None and _size(g, resource) >= goal]
+        if enough:
+            return enough[-1]  # the smallest that suffices by itself: no more than needed
         chosen: list[CachedOutput] = []
         so_far = 0
-        for group in sorted(self._groups(), key=lambda g: -_size(g, resource)):
+        for group in groups:
             if (goal is not None and so_far >= goal) or not _size(group, resource):
                 break
             chosen += group

@@ -163,3 +163,12 @@ def test_what_is_taken_from_the_cache_lies_at_the_edge_of_what_must_run():
 def test_a_cycle_does_not_keep_the_walk_going():
     graph = {"a": node("X", x=["b", 0]), "b": node("X", x=["a", 0])}
     assert nodes_taken_from_cache(graph, set().__contains__, ["a"]) == set()
+
+
+def test_a_cached_output_node_still_takes_what_it_is_fed():
+    """ComfyUI schedules an output node even where it is cached, and runs those of its inputs that are not."""
+    graph = {
+        "1": {"class_type": "Frames", "inputs": {}},
+        "2": {"class_type": "Preview", "inputs": {"images": ["1", 0]}},
+    }
+    assert nodes_taken_from_cache(graph, {"1", "2"}.__contains__, ["2"]) == {"1", "2"}

@@ -77,7 +77,7 @@ def test_a_worker_on_its_own_thread_is_waited_for(ladder, host):
 def test_the_answer_has_its_documented_form(ladder, host):
     host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
     answer = FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.WARNING).as_dict()
-    assert set(answer) == {"ok", "freed", "actions", "deferred"} and answer["ok"] is True
+    assert set(answer) == {"ok", "freed", "goal", "short", "actions", "deferred"} and answer["ok"] is True
     assert set(answer["actions"][0]) == {
         "time", "level", "resource", "why", "place", "rungs", "freed", "goal", "met", "dry_run", "text",
     }  # fmt: skip
@@ -97,3 +97,11 @@ def test_a_climb_that_raises_on_the_worker_does_not_keep_the_caller_waiting(host
 
     host.on_worker = on_worker
     assert FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.WARNING).actions == ()
+
+
+def test_a_goal_is_one_of_ram_and_what_is_short_of_it_is_told(ladder, host):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    freed = FreeRequest(ladder, host, sample, lambda: True).free(Level.CRITICAL, 10 * BIG)
+    assert [a.resource for a in freed.actions] == ["ram"]
+    answer = freed.as_dict()
+    assert answer["goal"] == 10 * BIG and answer["short"] == 10 * BIG - freed.freed > 0

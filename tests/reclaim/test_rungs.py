@@ -300,3 +300,9 @@ def test_all_models_are_taken_automatically_between_prompts_only(host):
     )
     [everything] = [r for r in rungs["vram"] if r.name == "all models"]
     assert everything.place == Place.BETWEEN_PROMPTS
+
+
+def test_where_one_output_suffices_the_smallest_such_goes(host):
+    host.cached = [output("huge", 1900 * MB), output("fits", 470 * MB), output("small", 20 * MB)]
+    rung(host).free("ram", AT, 400 * MB)
+    assert host.dropped == ["fits"]
