@@ -31,6 +31,7 @@ export class App {
       free: () => void this.free(),
       pause: () => void this.hold("pause"),
       resume: () => void this.hold("resume"),
+      restore: (discard) => void this.restore(discard),
     });
     this.lease = new Lease(() => shell.clientId(), (route) => shell.get(route), (answer) => this.answered(answer));
     this.glance = new Glance(() => this.look());
@@ -128,6 +129,12 @@ export class App {
 
   private hold(what: "pause" | "resume"): Promise<Outcome> {
     return this.command(what, `/resource_gate/${what}`, {}, () => this.texts.t(what === "pause" ? "toast.paused" : "toast.resumed"));
+  }
+
+  private restore(discard: boolean): Promise<Outcome> {
+    return this.command("restore", "/resource_gate/batch/restore", { discard }, () =>
+      this.texts.t(discard ? "restore.discarded" : "restore.restored"),
+    );
   }
 
   private async command(busy: Busy, route: string, body: object, say: (data: unknown) => string): Promise<Outcome> {

@@ -13,6 +13,7 @@ import { Limits } from "./views/limits";
 import { Meters } from "./views/meters";
 import { Notices } from "./views/notices";
 import { Queue } from "./views/queue";
+import { Restore } from "./views/restore";
 
 export class Panel {
   readonly element: HTMLElement;
@@ -31,7 +32,7 @@ export class Panel {
     const [head, notices, foot] = [new Head(), new Notices(), new Foot()];
     // In this order when narrow; when wide, the second column stands to the right of the others.
     const columns = [
-      [new Gate(deeds), new Queue()],
+      [new Gate(deeds), new Restore(deeds), new Queue()],
       [new Meters()],
       [new LastAction(), new Limits()],
     ];

@@ -4,7 +4,7 @@ import { readAction, readStatus, type Status } from "./status";
 
 /** How it stands with the server. */
 export type Link = "connecting" | "live" | "lost" | "missing" | "refused";
-export type Busy = "free" | "pause" | "resume";
+export type Busy = "free" | "pause" | "resume" | "restore";
 
 export interface Said {
   ok: boolean;

@@ -68,7 +68,7 @@ export interface Status {
   workerAlive: boolean | null;
   gate: { state: "open" | "waiting" | "paused"; reason: string; since: number | null; until: number | null };
   queue: { running: number; pending: number; node: string; progress: number | null };
-  batch: { done: number; total: number; failed: number; retried: number; eta: number | null };
+  batch: { done: number; total: number; failed: number; retried: number; eta: number | null; restorable: number; quarantined: number };
   lastAction: Action | null;
   degraded: Record<string, string>;
   monitor: { interval: number; late: number; problems: Record<string, string> };
@@ -120,6 +120,8 @@ export function readStatus(value: unknown): Status | null {
       failed: number(batch.failed),
       retried: number(batch.retried),
       eta: maybe(batch.eta_seconds),
+      restorable: number(batch.restorable),
+      quarantined: number(batch.quarantined),
     },
     lastAction: data.last_action ? readAction(data.last_action) : null,
     degraded: texts(data.degraded),

@@ -22,4 +22,6 @@ export interface Deeds {
   free(): void;
   pause(): void;
   resume(): void;
+  /** Put back what an earlier run left, or forget it. */
+  restore(discard: boolean): void;
 }

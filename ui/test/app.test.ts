@@ -210,6 +210,26 @@ describe("the buttons", () => {
     expect(text(".rg-said")).toBe("");
   });
 
+  it("put back what the last run left, or forget it", async () => {
+    const { shell, host, find, text, push } = await opened();
+    const card = find("[data-deed=restore]").closest<HTMLElement>("section, .rg-card") as HTMLElement;
+    expect(card.hidden).toBe(true);
+    const batch = { done: 0, total: 0, failed: 0, retried: 0, eta_seconds: null, restorable: 3, quarantined: 1 };
+    await push({ batch });
+    expect(card.hidden).toBe(false);
+    expect(card.textContent).toContain("3 prompts were still queued when the server ended.");
+    expect(card.textContent).toContain("1 prompt is set aside");
+    shell.answer = { kind: "ok", data: {} };
+    find("[data-deed=restore]").click();
+    expect(shell.posted.at(-1)).toEqual(["/resource_gate/batch/restore", { discard: false }]);
+    shell.answer = { kind: "ok", data: status({ batch }) };
+    await vi.advanceTimersByTimeAsync(50);
+    expect(text(".rg-said")).toBe("They are queued again, in their order.");
+    find("[data-deed=discard]").click();
+    expect(shell.posted.at(-1)).toEqual(["/resource_gate/batch/restore", { discard: true }]);
+    expect(host.isConnected).toBe(true);
+  });
+
   it("tell what has to wait for the running node", async () => {
     const { shell, find, text } = await opened();
     shell.answer = { kind: "ok", data: { ok: true, freed: 0, actions: [], deferred: "a node is running" } };
