@@ -36,8 +36,11 @@ class Readings(Protocol):
         ...
 
 
-class ResourceGateTimeout(RuntimeError):  # noqa: N818 - users read the name in ComfyUI's error box
-    """The resources did not suffice within the time set on the node."""
+class ResourceGateClosed(RuntimeError):  # noqa: N818 - users read the name in ComfyUI's error box
+    """The resources did not suffice within the time set on the node.
+
+    Not named a time-out: those of other programs pass and are tried again, this one has waited as long as it was told.
+    """
 
 
 def describe(run: Callable[..., None]) -> PassNode:
@@ -105,7 +108,7 @@ class ResourceGateNode:
         """Return once the resources suffice.
 
         Raises:
-            ResourceGateTimeout: they did not within `wait_seconds`, and `on_timeout` is `fail`.
+            ResourceGateClosed: they did not within `wait_seconds`, and `on_timeout` is `fail`.
         """
         context.run_again()
         began = self._clock()
@@ -132,7 +135,7 @@ class ResourceGateNode:
 
     def _time_out(self, context: NodeContext, reasons: str, wait_seconds: int, on_timeout: str) -> None:
         if on_timeout == "fail":
-            raise ResourceGateTimeout(
+            raise ResourceGateClosed(
                 f"Resource Gate (node {context.node_id}) waited {wait_seconds} s and still {reasons}. Nothing after "
                 "it has run. Free memory or disk, raise the node's limits or its wait, or set on_timeout to "
                 "'continue'."

@@ -8,6 +8,7 @@ from resource_gate.gate.gate import Gate
 from resource_gate.gate.host import Job, NodeStart, Outcome
 from resource_gate.gate.progress import BatchProgress
 from resource_gate.gate.retry import BATCH_LIMIT, ErrorKind, Retries, classify
+from resource_gate.nodes.resource_gate import ResourceGateClosed
 
 GB = 1024**3
 
@@ -175,3 +176,10 @@ def test_a_prompt_interrupted_in_an_emergency_is_told_to_the_journal_as_waiting(
     gate.put_back("a")
     assert journal.told[-1] == ("put_back", "a", None)
     assert gate.progress.as_dict(1)["total"] == 1
+
+
+def test_a_gate_node_that_was_told_to_fail_is_not_tried_again():
+    """The user set how long it waits; waiting three times as long again is not what was asked for."""
+    error = "Resource Gate (node 4) waited 60 s and still RAM is at 93% of 8.0 GB (limit 85 %)."
+    kind = f"custom_nodes.resource-gate.nodes.resource_gate.{ResourceGateClosed.__name__}"
+    assert classify(kind, error) is ErrorKind.BUG

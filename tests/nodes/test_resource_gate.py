@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from resource_gate.monitor.readings import DiskReading, GpuReading, Level
-from resource_gate.nodes.resource_gate import FREE_AGAIN, LOOK, ResourceGateNode, ResourceGateTimeout, describe
+from resource_gate.nodes.resource_gate import FREE_AGAIN, LOOK, ResourceGateClosed, ResourceGateNode, describe
 from resource_gate.reclaim.host import Place
 
 GB = 1024**3
@@ -65,7 +65,7 @@ def test_at_the_time_out_it_goes_on_and_says_so(gate, machine, context):
 
 def test_at_the_time_out_it_fails_where_that_was_set_and_says_what_to_do(gate, machine, context):
     machine.percent = 99
-    with pytest.raises(ResourceGateTimeout, match=r"node 5.*waited 3 s.*RAM is at 99%.*on_timeout"):
+    with pytest.raises(ResourceGateClosed, match=r"node 5.*waited 3 s.*RAM is at 99%.*on_timeout"):
         gate.run(context, wait_seconds=3, on_timeout="fail")
 
 
