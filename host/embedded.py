@@ -17,7 +17,7 @@ from aiohttp import web
 
 from ..gate.host import JobListener, Outcome, Queued, QueueView
 from ..monitor.readings import GpuReading
-from ..reclaim.host import CachedOutput, LoadedModel, Place
+from ..reclaim.host import CachedOutput, Place
 from ..version import __version__
 from .embedded_cache import OutputCache
 from .embedded_files import Folders
@@ -27,6 +27,7 @@ from .embedded_nodes import NODES
 from .embedded_queue import Ended, Item, PromptQueue, is_prompt_id
 from .embedded_run import Execution
 from .embedded_worker import Worker
+from .no_models import NoModels
 from .temp_names import TempNames
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ STOP_TIMEOUT = 10.0
 """Seconds for the worker to leave a node when the host stops; a frame of ours takes far less."""
 
 
-class EmbeddedHost:
+class EmbeddedHost(NoModels):
     """Implements `MemoryHost` and `QueueHost`.
 
     Args:
@@ -146,30 +147,8 @@ class EmbeddedHost:
         """Let go of these entries; what a pending node takes stays until that has run. Worker thread only."""
         self._cache.drop([o.key for o in outputs])
 
-    def models(self) -> Sequence[LoadedModel]:
-        """None: the embedded host loads no models."""
-        return ()
-
-    def unload_models(self, models: Iterable[LoadedModel]) -> None:
-        """Nothing to do."""
-
     def device_slack(self) -> int:
         """0: it uses no device."""
-        return 0
-
-    def pinned_slack(self) -> int:
-        """It pins nothing."""
-        return 0
-
-    def empty_pinned_cache(self) -> None:
-        """There is none."""
-
-    def pinned_weights(self) -> int:
-        """There are no models."""
-        return 0
-
-    def free_pins(self, goal: int) -> int:
-        """There are none."""
         return 0
 
     def empty_device_cache(self) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from ..reclaim.host import CachedOutput, LoadedModel, Place
+from ..reclaim.host import CachedOutput, Place
+from .no_models import NoModels
 
 
-class StandaloneHost:
+class StandaloneHost(NoModels):
     """A `MemoryHost` without outputs, models or temp folder; with torch's device cache where torch is loaded."""
 
     def outputs(self) -> Sequence[CachedOutput]:
@@ -20,34 +21,12 @@ class StandaloneHost:
     def drop_outputs(self, outputs: Iterable[CachedOutput]) -> None:
         """There are none."""
 
-    def models(self) -> Sequence[LoadedModel]:
-        """None are known."""
-        return []
-
-    def unload_models(self, models: Iterable[LoadedModel]) -> None:
-        """There are none."""
-
     def device_slack(self) -> int:
         """Bytes that torch's CUDA allocator holds unused; 0 without one."""
         cuda = self._cuda()
         if cuda is None:
             return 0
         return sum(cuda.memory_reserved(i) - cuda.memory_allocated(i) for i in range(cuda.device_count()))
-
-    def pinned_slack(self) -> int:
-        """Not known."""
-        return 0
-
-    def empty_pinned_cache(self) -> None:
-        """There is none that is known."""
-
-    def pinned_weights(self) -> int:
-        """None are known."""
-        return 0
-
-    def free_pins(self, goal: int) -> int:
-        """There are none."""
-        return 0
 
     def empty_device_cache(self) -> None:
         """`torch.cuda.empty_cache`."""
