@@ -164,6 +164,7 @@ class Extension:
         for problem in self.store.problems:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
+        self.journal.write_behind(answers_wait=self.host.hold_answers(self.journal.on_disk))
         self.host.attach(self.gate)
         at_orderly_end(self.journal.close)
         self._restore.begin()

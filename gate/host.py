@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -140,6 +140,10 @@ class QueueHost(Protocol):
 
         Who waits for it sees one job that takes longer: no history entry, no event of the first attempt's end.
         """
+        ...
+
+    def hold_answers(self, on_disk: Callable[[], Awaitable[None]]) -> bool:
+        """Await `on_disk` before a client hears that its prompt was taken; False where that cannot be done."""
         ...
 
     def number_after(self, number: float) -> None:

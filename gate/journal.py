@@ -15,8 +15,11 @@ from typing import Any
 from .finished import about_to_write
 from .host import Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
-from .journal_rows import LIVE, JournalRows, prune
-from .journal_store import JournalStore, Statement
+from .journal_redo import Statement
+from .journal_rows import JournalRows, prune
+from .journal_sql import ACCEPTED, ENDED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .journal_store import JournalStore
+from .journal_writer import JournalWriter
 from .last_exit import last_exit
 from .secrets import without_secrets
 
@@ -32,7 +35,10 @@ LONGEST_ERROR = 2000
 class Journal:
     """One process's. Any thread; nothing of it raises for want of a disk, `problem` tells instead.
 
-    On disk before the call returns, with one synced transaction each: `accepted`, `started`, `ended`.
+    What `accepted`, `started` and `ended` are told survives a kill −9 of the process when they return. Before a client
+    hears that its prompt was taken it is on the disk, too, and survives a power cut. The start and the end of a prompt
+    reach the disk some 0.1 s later (`journal_writer.GATHER`): a power cut within that time leaves it as queued or as
+    running, and it comes back and runs again. (What it wrote to its files then is in the system's memory yet, too.)
 
     Args:
         folder: where `journal.sqlite3` lies.
@@ -56,6 +62,7 @@ class Journal:
         self._clock = clock
         self._lock = threading.RLock()
         self._store = JournalStore(folder, wall, clock)
+        self._writer: JournalWriter | None = None
         self._running_note: RunningNote | None = None
         self._note = Note()
         self._session = uuid.uuid4().hex
@@ -87,11 +94,26 @@ class Journal:
             )
             self.rows.count()
 
+    def write_behind(self, *, answers_wait: bool) -> None:
+        """Write behind the prompts' backs from now on; until then each call ends with a synced transaction.
+
+        Args:
+            answers_wait: whether `on_disk` is awaited before a client hears that its prompt was taken.
+        """
+        self._writer = JournalWriter(self._store, answers_wait=answers_wait)
+
+    async def on_disk(self) -> None:
+        """Wait until what was accepted so far is safe from a power cut."""
+        if self._writer is not None:
+            await self._writer.on_disk()
+
     def close(self) -> None:
         """The process ends in an orderly way: what runs is restored later, and its end is not held against it."""
         with self._lock:
             stop = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
             self._write([(stop, (self._session,))])
+            if self._writer is not None:
+                self._writer.stop()
             self._store.close()
             if self._running_note is not None:
                 self._running_note.close()
@@ -107,15 +129,9 @@ class Journal:
         client = prompt.extra_data.get("client_id")
         self._write(
             [
-                # Its client has asked for it again: what an earlier process left of it must not come back as well.
+                (QUEUED_AGAIN, (self._wall(), "queued again by its client", prompt.id, self._session)),
                 (
-                    "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?, error = ?"
-                    f" WHERE id = ? AND session != ? AND state IN {LIVE}",
-                    (self._wall(), "queued again by its client", prompt.id, self._session),
-                ),
-                (
-                    "INSERT INTO jobs (id, number, session, state, graph, outputs, extra, client, stripped, queued_at)"
-                    " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                    ACCEPTED,
                     (
                         *(prompt.id, prompt.number, self._session, _json(graph), _json(prompt.outputs), _json(extra)),
                         *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
@@ -126,22 +142,13 @@ class Journal:
 
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
-        sql = (
-            "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?"
-            " WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
-        )
-        self._write([(sql, (self._wall(), job_id, self._session)) for job_id in ids])
+        self._write([(REMOVED, (self._wall(), job_id, self._session)) for job_id in ids])
 
     def started(self, job: Job) -> None:
         """The prompt has left the queue and is about to run."""
         with self._lock:
             self._began[job.id] = self._clock()
-            sql = (
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, node = ''"
-                " WHERE seq = (SELECT seq FROM jobs WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
-                " ORDER BY number, seq LIMIT 1)"
-            )
-            self._write([(sql, (self._wall(), job.id, self._session))])
+            self._write([(STARTED, (self._wall(), job.id, self._session))])
             self._set_note(Note(job.id))
 
     def before_node(self, node: NodeStart) -> None:
@@ -169,23 +176,15 @@ class Journal:
         error = (
             ("", "", "") if outcome is None else (outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id)
         )
-        sql = (
-            "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?"
-            " WHERE id = ? AND session = ? AND state = 'running'"
-        )
         with self._lock:
             self._set_note(Note())
-            self._write([(sql, (*error, job_id, self._session))])
+            self._write([(PUT_BACK, (*error, job_id, self._session))])
 
     def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: Mapping[str, int] | None = None) -> None:
         """The prompt is over; its graph is not kept any longer."""
         with self._lock:
             began = self._began.pop(outcome.job_id, None)
             seconds = None if began is None else self._clock() - began
-            sql = (
-                "UPDATE jobs SET state = ?, ended_at = ?, seconds = ?, peak_ram = ?, peak_vram = ?, error_type = ?,"
-                " error = ?, node = ?, graph = NULL, extra = NULL WHERE id = ? AND session = ? AND state = 'running'"
-            )
             state = "done" if outcome.ok else "failed"
             values = (
                 *(state, self._wall(), seconds, peak_ram or None, _json(peak_vram or {})),
@@ -193,7 +192,7 @@ class Journal:
             )
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
-            self._write([(sql, values), *more])
+            self._write([(ENDED, values), *more])
             self._set_note(Note())
 
     # -- underneath

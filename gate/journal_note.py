@@ -12,7 +12,7 @@ import mmap
 import os
 import struct
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class RunningNote:
 
     def write(self, note: Note) -> None:
         """Replace it."""
-        text = json.dumps(asdict(note), separators=(",", ":")).encode()
+        text = json.dumps(vars(note), separators=(",", ":")).encode()
         if len(text) > SIZE - HEADER.size:
             text = json.dumps({"job": note.job[:LONGEST], "node": note.node[:LONGEST], "ram": note.ram}).encode()
         self._map[HEADER.size : HEADER.size + len(text)] = text
