@@ -15,6 +15,7 @@ from .api.watch import Watchers
 from .gate.admission import Admission, GateState
 from .gate.batch import Batch
 from .gate.brake import Brake
+from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.idle import IdleRelease
@@ -121,6 +122,7 @@ class Extension:
             BatchProgress(),
             self.journal,
             Retries(lambda: self.settings),
+            ChangedConditions(lambda: self.settings),
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)

@@ -98,6 +98,10 @@ class JobListener(Protocol):
         """
         ...
 
+    def changed_graph(self, job_id: str) -> Mapping[str, Any] | None:
+        """Asked when a prompt goes back in line: the graph it is to run with from now on; None for its own."""
+        ...
+
     def put_back(self, job_id: str) -> None:
         """`requeue` has stopped the prompt, and it is about to be first in line again."""
         ...

@@ -171,14 +171,19 @@ class Journal:
             if self._store.behind:
                 self._write([])
 
-    def put_back(self, job_id: str, outcome: Outcome | None = None) -> None:
-        """The running prompt waits again, in its place; `outcome` is what became of the attempt."""
+    def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
+        """The running prompt waits again, in its place.
+
+        Args:
+            outcome: what became of the attempt.
+            changed: what is changed for the next one, in words.
+        """
         error = (
             ("", "", "") if outcome is None else (outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id)
         )
         with self._lock:
             self._set_note(Note())
-            self._write([(PUT_BACK, (*error, job_id, self._session))])
+            self._write([(PUT_BACK, (*error, changed, job_id, self._session))])
 
     def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: Mapping[str, int] | None = None) -> None:
         """The prompt is over; its graph is not kept any longer."""

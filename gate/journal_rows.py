@@ -24,7 +24,7 @@ KEPT_SECONDS = 30 * 86400.0
 
 COLUMNS = (
     "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"
-    " node, error_type, error, client, stripped"
+    " node, error_type, error, client, stripped, changed"
 )
 
 QUEUED = "id, number, graph, outputs, extra, stripped"

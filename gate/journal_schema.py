@@ -51,6 +51,7 @@ MIGRATIONS = (
     CREATE TABLE applied (number INTEGER NOT NULL);
     INSERT INTO applied VALUES (0);
     """,
+    "ALTER TABLE jobs ADD COLUMN changed TEXT NOT NULL DEFAULT '';",
 )
 """`MIGRATIONS[n]` makes version n + 1 of version n; the version is the file's `user_version`."""
 

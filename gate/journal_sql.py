@@ -28,7 +28,7 @@ STARTED = (
 )
 
 PUT_BACK = (
-    "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?"
+    "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?, changed = ?"
     " WHERE id = ? AND session = ? AND state = 'running'"
 )
 
