@@ -25,6 +25,7 @@ from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore
 from .gate.retry import Retries
+from .gate.stuck import StuckWatch
 from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
@@ -110,6 +111,7 @@ class Extension:
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
         self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
+        self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.gate = Gate(
             Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
             Brake(
@@ -123,6 +125,7 @@ class Extension:
             self.journal,
             Retries(lambda: self.settings),
             ChangedConditions(lambda: self.settings),
+            self.stuck,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
@@ -179,6 +182,7 @@ class Extension:
         self.sampler.listen(self.idle.on_sample)
         self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self._note_memory)
+        self.sampler.listen(lambda sample: self.stuck.look())
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.host.on_worker(lambda place: freeze_start_up())
@@ -266,7 +270,8 @@ class Extension:
 
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
-        return problems | ({"journal": self.journal.problem} if self.journal.problem else {})
+        problems |= {"journal": self.journal.problem} if self.journal.problem else {}
+        return problems | ({"stuck": self.stuck.problem} if self.stuck.problem else {})
 
     def _note_memory(self, sample: Sample) -> None:
         ram = sample.process.rss if sample.process else 0

@@ -13,6 +13,7 @@ from .changed_conditions import ChangedConditions, Graph
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .progress import BatchProgress
 from .retry import BATCH_LIMIT, MEMORY_KINDS, ErrorKind, Retries, classify
+from .stuck import StuckWatch
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Gate:
         journal: None where none is kept.
         retries: None where nothing is tried again.
         changed: None where nothing is tried under changed conditions.
+        stuck: None where nobody tells a prompt that is stuck.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Gate:
         journal: Record | None = None,
         retries: Retries | None = None,
         changed: ChangedConditions | None = None,
+        stuck: StuckWatch | None = None,
     ) -> None:
         self.admission = admission
         self.brake = brake
@@ -73,6 +76,7 @@ class Gate:
         self._journal = journal
         self._retries = retries
         self._changed = changed
+        self._stuck = stuck
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
@@ -107,11 +111,15 @@ class Gate:
             self._journal.started(job)
         if self._changed is not None:
             self._changed.started(job)
+        if self._stuck is not None:
+            self._stuck.started(job)
         self.brake.job_started()
         self.progress.started(job)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
+        if self._stuck is not None:
+            self._stuck.before_node(node)
         if self._journal is not None:
             self._journal.before_node(node)
         self.brake.before_node(node)
@@ -157,9 +165,13 @@ class Gate:
             self._retries.over(outcome.job_id)
         if self._changed is not None:
             self._changed.over(outcome.job_id)
+        if self._stuck is not None:
+            self._stuck.ended(outcome)
         self.progress.ended(outcome, peak)
 
     def _back(self, job_id: str, outcome: Outcome | None) -> None:
+        if self._stuck is not None:
+            self._stuck.put_back()
         if self._journal is not None:
             self._journal.put_back(job_id, outcome, "" if self._changed is None else self._changed.told(job_id))
         self.progress.put_back(job_id)

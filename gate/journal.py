@@ -19,6 +19,7 @@ from .journal_redo import Statement
 from .journal_rows import JournalRows, prune
 from .journal_sql import ACCEPTED, ENDED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
 from .journal_store import JournalStore
+from .journal_times import WorkflowTimes
 from .journal_writer import JournalWriter
 from .last_exit import last_exit
 from .secrets import without_secrets
@@ -70,6 +71,8 @@ class Journal:
         self._ended = 0
         self.rows = JournalRows(self._store.read, self._write, self._session)
         """What is in it, for the routes and for `Restore`."""
+        self.times = WorkflowTimes(self._store.read, self._write, wall)
+        """How long the nodes of workflows took, for `StuckWatch`."""
 
     @property
     def problem(self) -> str | None:
