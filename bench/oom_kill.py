@@ -110,9 +110,8 @@ def main() -> int:
         found = run((options.keep or Path(folder)).resolve() / "comfyui", options.jobs, options.limit_mb * MIB)
     print(f"{found['clips']} whole clips of {options.jobs}, in {found['wall']:.1f} s; limit {options.limit_mb} MB")
     for end in found["exits"]:
-        print(
-            f"  end: {end['reason']}, {end['detail']}, at {end['node'] or 'no node'}, peak {(end['peak'] or 0) // MIB} MB"
-        )
+        peak = (end["peak"] or 0) // MIB
+        print(f"  end: {end['reason']}, {end['detail']}, at {end['node'] or 'no node'}, peak {peak} MB")
     print("journal: " + ", ".join(f"{found['states'].count(s)} {s}" for s in sorted(set(found["states"]))))
     for job in found["quarantined"]:
         print(
