@@ -11,6 +11,7 @@ Numbers grow for ever; a record counts if it is whole and its number is one abov
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -49,9 +50,7 @@ class Redo:
         self._size = size
         self._handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         try:
-            if os.fstat(self._handle).st_size < size:
-                # Written, not only lengthened: a hole that a full disk cannot fill would kill us at a later write.
-                os.write(self._handle, bytes(size))
+            self._lengthen(os.fstat(self._handle).st_size)
             self._map = mmap.mmap(self._handle, size)
         except BaseException:
             os.close(self._handle)
@@ -109,6 +108,17 @@ class Redo:
         """Unmap it."""
         self._map.close()
         os.close(self._handle)
+
+    def _lengthen(self, length: int) -> None:
+        """Written, not only lengthened: a hole that a full disk cannot fill would kill us at a later write."""
+        missing = max(0, self._size - length)
+        os.lseek(self._handle, length, os.SEEK_SET)
+        try:
+            if os.write(self._handle, bytes(missing)) < missing:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(self._handle, length)
+            raise
 
     def _records(self) -> Iterator[tuple[int, int, list[Statement]]]:
         at, last = 0, None
