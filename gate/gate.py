@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..reclaim.ladder import WORTHWHILE
@@ -16,6 +17,10 @@ from .retry import BATCH_LIMIT, MEMORY_KINDS, ErrorKind, Retries, classify
 from .stuck import StuckWatch
 
 log = logging.getLogger(__name__)
+
+NOTE_EVERY = 0.1
+"""Seconds between two notes of what the process uses, between nodes: what a node of less can add is soon seen, and a
+look costs as much as all else before a node."""
 
 
 class Record(Protocol):
@@ -69,6 +74,7 @@ class Gate:
         retries: Retries | None = None,
         changed: ChangedConditions | None = None,
         stuck: StuckWatch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.admission = admission
         self.brake = brake
@@ -77,6 +83,8 @@ class Gate:
         self._retries = retries
         self._changed = changed
         self._stuck = stuck
+        self._clock = clock
+        self._noted = -NOTE_EVERY
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
@@ -123,7 +131,9 @@ class Gate:
         if self._journal is not None:
             self._journal.before_node(node)
         self.brake.before_node(node)
-        if self._journal is not None:
+        now = self._clock()
+        if self._journal is not None and now - self._noted >= NOTE_EVERY:
+            self._noted = now
             peak = self.brake.job_peak.including(self.brake.resident, {})
             self._journal.memory(peak.ram, _by_name(peak))
 

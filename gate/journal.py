@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,14 @@ log = logging.getLogger(__name__)
 PRUNE_EVERY = 100
 """Ended prompts between two prunings."""
 
+NOTED_GROWTH = 1.01
+"""A peak of the running job is noted where it has grown by so much: this is asked before each node."""
+
 LONGEST_ERROR = 2000
 """Characters of an error's message that are kept."""
+
+
+ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Journal:
@@ -157,7 +162,8 @@ class Journal:
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run: a copy in memory, nothing is synced."""
         with self._lock:
-            note = replace(self._note, job=node.job_id, node=f"{node.node_id} {node.class_type}".strip())
+            last = self._note
+            note = Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, last.writing)
             writes = None if self._output is None else about_to_write(self._output, node)
             if writes is not None:
                 note.writing = {**note.writing, node.node_id: list(writes)}
@@ -166,11 +172,13 @@ class Journal:
     def memory(self, ram: int, vram: Mapping[str, int]) -> None:
         """What the process uses now, for the story of a job that kills it; also tries what is still to be written."""
         with self._lock:
-            if self._note.job:
-                most = {d: max(size, self._note.vram.get(d, 0)) for d, size in vram.items()}
-                note = replace(self._note, ram=max(ram, self._note.ram), vram=most)
-                if note != self._note:
-                    self._set_note(note)
+            note = self._note
+            grown = ram > note.ram * NOTED_GROWTH or any(
+                b > note.vram.get(d, 0) * NOTED_GROWTH for d, b in vram.items()
+            )
+            if note.job and grown:
+                most = {d: max(size, note.vram.get(d, 0)) for d, size in vram.items()}
+                self._set_note(Note(note.job, note.node, max(ram, note.ram), {**note.vram, **most}, note.writing))
             if self._store.behind:
                 self._write([])
 
@@ -215,4 +223,4 @@ class Journal:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return ENCODE(value)

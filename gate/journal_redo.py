@@ -32,6 +32,8 @@ SIZE = 4 * 1024**2
 HEADER = struct.Struct("<QII")
 """Number, length and CRC-32 of the JSON text behind it."""
 
+ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -76,7 +78,7 @@ class Redo:
             named = [(NAMES[sql], values) for sql, values in statements]
         except KeyError:
             return False
-        text = json.dumps(named, separators=(",", ":")).encode()
+        text = ENCODE(named).encode()
         begin, end = self._end + HEADER.size, self._end + HEADER.size + len(text)
         if end > self._size:
             return False
