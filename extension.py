@@ -15,6 +15,7 @@ from .api.watch import Watchers
 from .gate.admission import Admission, GateState
 from .gate.batch import Batch
 from .gate.brake import Brake
+from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.idle import IdleRelease
@@ -24,6 +25,7 @@ from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore
 from .gate.retry import Retries
+from .gate.stuck import StuckWatch
 from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
@@ -109,6 +111,7 @@ class Extension:
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
         self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
+        self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.gate = Gate(
             Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
             Brake(
@@ -121,6 +124,8 @@ class Extension:
             BatchProgress(),
             self.journal,
             Retries(lambda: self.settings),
+            ChangedConditions(lambda: self.settings),
+            self.stuck,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
@@ -164,6 +169,7 @@ class Extension:
         for problem in self.store.problems:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
+        self.journal.write_behind(answers_wait=self.host.hold_answers(self.journal.on_disk))
         self.host.attach(self.gate)
         at_orderly_end(self.journal.close)
         self._restore.begin()
@@ -176,6 +182,7 @@ class Extension:
         self.sampler.listen(self.idle.on_sample)
         self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self._note_memory)
+        self.sampler.listen(lambda sample: self.stuck.look())
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.host.on_worker(lambda place: freeze_start_up())
@@ -263,7 +270,8 @@ class Extension:
 
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
-        return problems | ({"journal": self.journal.problem} if self.journal.problem else {})
+        problems |= {"journal": self.journal.problem} if self.journal.problem else {}
+        return problems | ({"stuck": self.stuck.problem} if self.stuck.problem else {})
 
     def _note_memory(self, sample: Sample) -> None:
         ram = sample.process.rss if sample.process else 0

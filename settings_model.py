@@ -98,6 +98,9 @@ class Gate(Section):
     """After that: run it all the same, as ComfyUI would have, or hold it until memory has fallen."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     """Times a prompt is tried again after an error that may pass (a connection, a time-out). Out of memory: once."""
+    oom_tiled_vae: bool = False
+    """A prompt whose VAE node ran out of memory, again after everything was freed: run it once more with the tiled node
+    in place of the plain one. Off, because tiles can show in the picture."""
     retry_wait: Annotated[float, Field(ge=0.0, le=3600.0)] = 15.0
     """Seconds before the first of these; twice as many before the second, three times before the third."""
     restore: Literal["ask", "now", "never"] = "ask"

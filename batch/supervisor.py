@@ -102,6 +102,7 @@ class Supervisor:
         self._rebooting, self._say, self._url = rebooting, say, url
         self._clock, self._wall, self._sleep = clock, wall, sleep
         self._notes = Notes(say)
+        self._ran_before: tuple[str, ...] = ()
 
     def run(self) -> int:
         """Run it; return the exit code that is to be ours."""
@@ -149,7 +150,10 @@ class Supervisor:
             return None
         if end.reason in (Reason.LEAK, Reason.REBOOT):
             return 0.0
-        return self._restarts.delay(end.uptime, end.worked)
+        # A life may be too short for two looks: another job than at the death before means that work has gone on, too.
+        went_on = bool(end.jobs and self._ran_before and end.jobs != self._ran_before)
+        self._ran_before = end.jobs or self._ran_before
+        return self._restarts.delay(end.uptime, end.worked or went_on)
 
     def _pause(self, delay: float) -> int | None:
         """Wait; return the signal by which the user told us to stop meanwhile, or None."""

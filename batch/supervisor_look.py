@@ -45,6 +45,7 @@ class Look:
         running: ids of running prompts.
         pending: how many wait.
         node: the node that runs.
+        stuck: what the server says is stuck there; empty where nothing is.
         mark: differs from the last look's where work has gone on.
         ended: jobs that ended in this life, well or not.
         ram: used bytes, limit in bytes, and the share of it where the critical level begins; None where not known.
@@ -67,6 +68,7 @@ class Look:
     anonymous: int | None = None
     peak: int | None = None
     freed: bool = False
+    stuck: str = ""
 
 
 def look_at(client: Client, *, stock: bool = False) -> Look:
@@ -110,6 +112,7 @@ def _read(status: Mapping[str, Any]) -> Look:
             bool(ram) and ram["level"] == "emergency",
             int(process["anonymous"]) if process else None,
             int(process["peak"]) if process else None,
+            stuck=str(status.get("degraded", {}).get("stuck", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         logger.debug("an unknown status object: %r", status)

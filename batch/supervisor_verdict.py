@@ -19,6 +19,8 @@ START_AFTER = 1800.0
 """Seconds without a connection: node packs may install what they need before the server listens."""
 DEAD_LOOKS = 2
 """Looks in a row that find the prompt worker dead: a server that ends in order has none for a moment."""
+STUCK_LOOKS = 3
+"""Looks in a row in which a server says of itself that a prompt is stuck: it may just be going on."""
 LONGEST_GAP = 30.0
 """Seconds between two looks that count at the most; a look that is not answered takes 10."""
 LEAK_SETTLE = 10.0
@@ -54,7 +56,7 @@ class HangWatch:
         """Begin with a fresh server."""
         self._answered = False
         self._silent = self._refused = self._still = 0.0
-        self._dead = 0
+        self._dead = self._stuck = 0
         self._mark: object = None
 
     @property
@@ -77,6 +79,9 @@ class HangWatch:
         self._dead = self._dead + 1 if look.worker_alive is False else 0
         if self._dead >= DEAD_LOOKS:
             return "its prompt worker is dead: it answers, but runs no prompt any more"
+        self._stuck = self._stuck + 1 if look.stuck else 0
+        if self._stuck >= STUCK_LOOKS and self._hang_after:
+            return f"by its own account {look.stuck}"
         return self._progress(look, seconds)
 
     def _unanswered(self, answer: Answer, seconds: float) -> str | None:

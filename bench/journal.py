@@ -1,11 +1,15 @@
-"""What the journal costs a prompt: accepted, started, its nodes, ended; each with its sync, on the disk it is run on.
+"""What the journal costs a prompt: accepted, started, its nodes, ended; on the disk it is run on.
 
-`python bench/journal.py [--prompts 500] [--folder DIR]`
+As in a server it writes behind the prompts' backs; `--at-once` ends each call with a synced transaction instead.
+`disk` is what an answer to a client waits for, with the event loop free meanwhile.
+
+`python bench/journal.py [--prompts 500] [--folder DIR] [--at-once]`
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import tempfile
@@ -32,21 +36,26 @@ def timed(call: Callable[[], None], into: list[float]) -> None:
     into.append((time.perf_counter() - start) * 1e6)
 
 
-def measure(folder: Path, prompts: int, size: int) -> dict[str, list[float]]:
+def measure(folder: Path, prompts: int, size: int, *, at_once: bool) -> dict[str, list[float]]:
     journal = Journal(folder)
     journal.open()
     assert journal.problem is None, journal.problem
-    cost: dict[str, list[float]] = {"accepted": [], "started": [], "node": [], "ended": []}
+    if not at_once:
+        journal.write_behind(answers_wait=True)
+    cost: dict[str, list[float]] = {"accepted": [], "disk": [], "started": [], "node": [], "ended": []}
+    loop = asyncio.new_event_loop()
     for number in range(prompts):
         name, content = str(uuid.uuid4()), graph(size)
         prompt = Queued(name, number, content, ("1",), {"client_id": "bench"})
         timed(lambda prompt=prompt: journal.accepted(prompt), cost["accepted"])
+        timed(lambda: loop.run_until_complete(journal.on_disk()), cost["disk"])
         timed(lambda name=name: journal.started(Job(name, 0)), cost["started"])
         for node in range(NODES):
             start = NodeStart(name, str(node), "KSampler")
             timed(lambda start=start: journal.before_node(start), cost["node"])
         timed(lambda name=name: journal.ended(Outcome(name, True), 1), cost["ended"])
     journal.close()
+    loop.close()
     return cost
 
 
@@ -54,13 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--folder", type=Path, help="on the disk to measure; a temporary one otherwise")
+    parser.add_argument("--at-once", action="store_true", help="nothing is written behind the prompts' backs")
     chosen = parser.parse_args()
     for size in (2_000, 20_000, 200_000):
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-            cost = measure(Path(folder), chosen.prompts, size)
+            cost = measure(Path(folder), chosen.prompts, size, at_once=chosen.at_once)
         each = {name: (statistics.median(v), statistics.quantiles(v, n=100)[98]) for name, v in cost.items()}
         told = ", ".join(f"{name} {median:.0f}/{p99:.0f}" for name, (median, p99) in each.items())
-        whole = sum(median * (NODES if name == "node" else 1) for name, (median, _) in each.items())
+        whole = sum(median * (NODES if name == "node" else 1) for name, (median, _) in each.items() if name != "disk")
         print(f"graph {size // 1000:>3} KB: {told} µs (median/p99); a prompt of {NODES} nodes {whole:.0f} µs")
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
 from .brake import Brake, JobPeak
+from .changed_conditions import ChangedConditions, Graph
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .progress import BatchProgress
-from .retry import BATCH_LIMIT, ErrorKind, Retries, classify
+from .retry import BATCH_LIMIT, MEMORY_KINDS, ErrorKind, Retries, classify
+from .stuck import StuckWatch
 
 log = logging.getLogger(__name__)
+
+NOTE_EVERY = 0.1
+"""Seconds between two notes of what the process uses, between nodes: what a node of less can add is soon seen, and a
+look costs as much as all else before a node."""
 
 
 class Record(Protocol):
@@ -39,8 +46,8 @@ class Record(Protocol):
         """Takes so much."""
         ...
 
-    def put_back(self, job_id: str, outcome: Outcome | None = None) -> None:
-        """Waits again."""
+    def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
+        """Waits again, `changed` as told."""
         ...
 
     def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: dict[str, int] | None = None) -> None:
@@ -54,6 +61,8 @@ class Gate:
     Args:
         journal: None where none is kept.
         retries: None where nothing is tried again.
+        changed: None where nothing is tried under changed conditions.
+        stuck: None where nobody tells a prompt that is stuck.
     """
 
     def __init__(
@@ -63,12 +72,19 @@ class Gate:
         progress: BatchProgress,
         journal: Record | None = None,
         retries: Retries | None = None,
+        changed: ChangedConditions | None = None,
+        stuck: StuckWatch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.admission = admission
         self.brake = brake
         self.progress = progress
         self._journal = journal
         self._retries = retries
+        self._changed = changed
+        self._stuck = stuck
+        self._clock = clock
+        self._noted = -NOTE_EVERY
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
@@ -101,38 +117,49 @@ class Gate:
         """The prompt has left the queue."""
         if self._journal is not None:
             self._journal.started(job)
+        if self._changed is not None:
+            self._changed.started(job)
+        if self._stuck is not None:
+            self._stuck.started(job)
         self.brake.job_started()
         self.progress.started(job)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
+        if self._stuck is not None:
+            self._stuck.before_node(node)
         if self._journal is not None:
             self._journal.before_node(node)
         self.brake.before_node(node)
-        if self._journal is not None:
+        now = self._clock()
+        if self._journal is not None and now - self._noted >= NOTE_EVERY:
+            self._noted = now
             peak = self.brake.job_peak.including(self.brake.resident, {})
             self._journal.memory(peak.ram, _by_name(peak))
 
     def retry(self, outcome: Outcome) -> bool:
         """Whether a prompt that failed is tried again; where it lacked memory, all is freed here and now."""
-        if self._retries is None:
+        if self._retries is None or self.progress.retried >= BATCH_LIMIT:
             return False
         kind = classify(outcome.error_type, outcome.error)
-        if self.progress.retried >= BATCH_LIMIT:
-            return False
         wait = self._retries.grant(outcome, kind)
-        if wait is None:
-            return False
-        self.brake.job_ended()
-        if kind in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY) and not self._made_room(outcome, kind):
+        if wait is not None:
+            self.brake.job_ended()
+        how = None if wait is None else f"in {wait:.0f} s" if wait else "now"
+        if kind in MEMORY_KINDS and (how is None or not self._made_room(outcome, kind)):
+            how = self._other_conditions(outcome)
+        if how is None:
             return False
         log.warning(
             "prompt %s failed at node %s (%s: %s); it is tried again %s, in its place",
-            *(outcome.job_id, outcome.node_id, outcome.error_type, outcome.error.strip()[:200]),
-            f"in {wait:.0f} s" if wait else "now",
+            *(outcome.job_id, outcome.node_id, outcome.error_type, outcome.error.strip()[:200], how),
         )
         self._back(outcome.job_id, outcome)
         return True
+
+    def changed_graph(self, job_id: str) -> Graph | None:
+        """What a prompt that goes back in line is to run with; None for its own graph."""
+        return None if self._changed is None else self._changed.graph(job_id)
 
     def put_back(self, job_id: str) -> None:
         """The prompt was interrupted because it filled the memory, and waits again."""
@@ -146,12 +173,28 @@ class Gate:
             self._journal.ended(outcome, peak.ram, _by_name(peak))
         if self._retries is not None:
             self._retries.over(outcome.job_id)
+        if self._changed is not None:
+            self._changed.over(outcome.job_id)
+        if self._stuck is not None:
+            self._stuck.ended(outcome)
         self.progress.ended(outcome, peak)
 
     def _back(self, job_id: str, outcome: Outcome | None) -> None:
+        if self._stuck is not None:
+            self._stuck.put_back()
         if self._journal is not None:
-            self._journal.put_back(job_id, outcome)
+            self._journal.put_back(job_id, outcome, "" if self._changed is None else self._changed.told(job_id))
         self.progress.put_back(job_id)
+
+    def _other_conditions(self, outcome: Outcome) -> str | None:
+        """Change what the user has allowed to be changed; in words, None where there is nothing of the kind."""
+        change = "" if self._changed is None else self._changed.change(outcome)
+        if not change:
+            return None
+        self.brake.job_ended()
+        self.admission.free_all(f"before prompt {outcome.job_id} runs with {change}", self.brake.job_peak.vram)
+        self.again(outcome.job_id)
+        return f"now, with {change}"
 
     def _made_room(self, outcome: Outcome, kind: ErrorKind) -> bool:
         """Free everything; whether that changes anything for a second try.
@@ -163,7 +206,9 @@ class Gate:
             f"prompt {outcome.job_id} ran out of memory at node {outcome.node_id}", self.brake.job_peak.vram
         )
         if freed < WORTHWHILE and kind is not ErrorKind.DEVICE_MEMORY:
-            log.info("prompt %s ran out of memory and nothing could be freed: not tried again", outcome.job_id)
+            log.info(
+                "prompt %s ran out of memory and nothing could be freed: the same would fail again", outcome.job_id
+            )
             return False
         self.again(outcome.job_id)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,6 +98,10 @@ class JobListener(Protocol):
         """
         ...
 
+    def changed_graph(self, job_id: str) -> Mapping[str, Any] | None:
+        """Asked when a prompt goes back in line: the graph it is to run with from now on; None for its own."""
+        ...
+
     def put_back(self, job_id: str) -> None:
         """`requeue` has stopped the prompt, and it is about to be first in line again."""
         ...
@@ -140,6 +144,10 @@ class QueueHost(Protocol):
 
         Who waits for it sees one job that takes longer: no history entry, no event of the first attempt's end.
         """
+        ...
+
+    def hold_answers(self, on_disk: Callable[[], Awaitable[None]]) -> bool:
+        """Await `on_disk` before a client hears that its prompt was taken; False where that cannot be done."""
         ...
 
     def number_after(self, number: float) -> None:

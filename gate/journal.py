@@ -8,15 +8,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .finished import about_to_write
 from .host import Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
-from .journal_rows import LIVE, JournalRows, prune
-from .journal_store import JournalStore, Statement
+from .journal_redo import Statement
+from .journal_rows import JournalRows, prune
+from .journal_sql import ACCEPTED, ENDED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .journal_store import JournalStore
+from .journal_times import WorkflowTimes
+from .journal_writer import JournalWriter
 from .last_exit import last_exit
 from .secrets import without_secrets
 
@@ -25,14 +28,23 @@ log = logging.getLogger(__name__)
 PRUNE_EVERY = 100
 """Ended prompts between two prunings."""
 
+NOTED_GROWTH = 1.01
+"""A peak of the running job is noted where it has grown by so much: this is asked before each node."""
+
 LONGEST_ERROR = 2000
 """Characters of an error's message that are kept."""
+
+
+ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Journal:
     """One process's. Any thread; nothing of it raises for want of a disk, `problem` tells instead.
 
-    On disk before the call returns, with one synced transaction each: `accepted`, `started`, `ended`.
+    What `accepted`, `started` and `ended` are told survives a kill −9 of the process when they return. Before a client
+    hears that its prompt was taken it is on the disk, too, and survives a power cut. The start and the end of a prompt
+    reach the disk some 0.1 s later (`journal_writer.GATHER`): a power cut within that time leaves it as queued or as
+    running, and it comes back and runs again. (What it wrote to its files then is in the system's memory yet, too.)
 
     Args:
         folder: where `journal.sqlite3` lies.
@@ -56,6 +68,7 @@ class Journal:
         self._clock = clock
         self._lock = threading.RLock()
         self._store = JournalStore(folder, wall, clock)
+        self._writer: JournalWriter | None = None
         self._running_note: RunningNote | None = None
         self._note = Note()
         self._session = uuid.uuid4().hex
@@ -63,6 +76,8 @@ class Journal:
         self._ended = 0
         self.rows = JournalRows(self._store.read, self._write, self._session)
         """What is in it, for the routes and for `Restore`."""
+        self.times = WorkflowTimes(self._store.read, self._write, wall)
+        """How long the nodes of workflows took, for `StuckWatch`."""
 
     @property
     def problem(self) -> str | None:
@@ -87,11 +102,26 @@ class Journal:
             )
             self.rows.count()
 
+    def write_behind(self, *, answers_wait: bool) -> None:
+        """Write behind the prompts' backs from now on; until then each call ends with a synced transaction.
+
+        Args:
+            answers_wait: whether `on_disk` is awaited before a client hears that its prompt was taken.
+        """
+        self._writer = JournalWriter(self._store, answers_wait=answers_wait)
+
+    async def on_disk(self) -> None:
+        """Wait until what was accepted so far is safe from a power cut."""
+        if self._writer is not None:
+            await self._writer.on_disk()
+
     def close(self) -> None:
         """The process ends in an orderly way: what runs is restored later, and its end is not held against it."""
         with self._lock:
             stop = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
             self._write([(stop, (self._session,))])
+            if self._writer is not None:
+                self._writer.stop()
             self._store.close()
             if self._running_note is not None:
                 self._running_note.close()
@@ -107,15 +137,9 @@ class Journal:
         client = prompt.extra_data.get("client_id")
         self._write(
             [
-                # Its client has asked for it again: what an earlier process left of it must not come back as well.
+                (QUEUED_AGAIN, (self._wall(), "queued again by its client", prompt.id, self._session)),
                 (
-                    "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?, error = ?"
-                    f" WHERE id = ? AND session != ? AND state IN {LIVE}",
-                    (self._wall(), "queued again by its client", prompt.id, self._session),
-                ),
-                (
-                    "INSERT INTO jobs (id, number, session, state, graph, outputs, extra, client, stripped, queued_at)"
-                    " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                    ACCEPTED,
                     (
                         *(prompt.id, prompt.number, self._session, _json(graph), _json(prompt.outputs), _json(extra)),
                         *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
@@ -126,28 +150,20 @@ class Journal:
 
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
-        sql = (
-            "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?"
-            " WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
-        )
-        self._write([(sql, (self._wall(), job_id, self._session)) for job_id in ids])
+        self._write([(REMOVED, (self._wall(), job_id, self._session)) for job_id in ids])
 
     def started(self, job: Job) -> None:
         """The prompt has left the queue and is about to run."""
         with self._lock:
             self._began[job.id] = self._clock()
-            sql = (
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, node = ''"
-                " WHERE seq = (SELECT seq FROM jobs WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
-                " ORDER BY number, seq LIMIT 1)"
-            )
-            self._write([(sql, (self._wall(), job.id, self._session))])
+            self._write([(STARTED, (self._wall(), job.id, self._session))])
             self._set_note(Note(job.id))
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run: a copy in memory, nothing is synced."""
         with self._lock:
-            note = replace(self._note, job=node.job_id, node=f"{node.node_id} {node.class_type}".strip())
+            last = self._note
+            note = Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, last.writing)
             writes = None if self._output is None else about_to_write(self._output, node)
             if writes is not None:
                 note.writing = {**note.writing, node.node_id: list(writes)}
@@ -156,36 +172,35 @@ class Journal:
     def memory(self, ram: int, vram: Mapping[str, int]) -> None:
         """What the process uses now, for the story of a job that kills it; also tries what is still to be written."""
         with self._lock:
-            if self._note.job:
-                most = {d: max(size, self._note.vram.get(d, 0)) for d, size in vram.items()}
-                note = replace(self._note, ram=max(ram, self._note.ram), vram=most)
-                if note != self._note:
-                    self._set_note(note)
+            note = self._note
+            grown = ram > note.ram * NOTED_GROWTH or any(
+                b > note.vram.get(d, 0) * NOTED_GROWTH for d, b in vram.items()
+            )
+            if note.job and grown:
+                most = {d: max(size, note.vram.get(d, 0)) for d, size in vram.items()}
+                self._set_note(Note(note.job, note.node, max(ram, note.ram), {**note.vram, **most}, note.writing))
             if self._store.behind:
                 self._write([])
 
-    def put_back(self, job_id: str, outcome: Outcome | None = None) -> None:
-        """The running prompt waits again, in its place; `outcome` is what became of the attempt."""
+    def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
+        """The running prompt waits again, in its place.
+
+        Args:
+            outcome: what became of the attempt.
+            changed: what is changed for the next one, in words.
+        """
         error = (
             ("", "", "") if outcome is None else (outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id)
         )
-        sql = (
-            "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?"
-            " WHERE id = ? AND session = ? AND state = 'running'"
-        )
         with self._lock:
             self._set_note(Note())
-            self._write([(sql, (*error, job_id, self._session))])
+            self._write([(PUT_BACK, (*error, changed, job_id, self._session))])
 
     def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: Mapping[str, int] | None = None) -> None:
         """The prompt is over; its graph is not kept any longer."""
         with self._lock:
             began = self._began.pop(outcome.job_id, None)
             seconds = None if began is None else self._clock() - began
-            sql = (
-                "UPDATE jobs SET state = ?, ended_at = ?, seconds = ?, peak_ram = ?, peak_vram = ?, error_type = ?,"
-                " error = ?, node = ?, graph = NULL, extra = NULL WHERE id = ? AND session = ? AND state = 'running'"
-            )
             state = "done" if outcome.ok else "failed"
             values = (
                 *(state, self._wall(), seconds, peak_ram or None, _json(peak_vram or {})),
@@ -193,7 +208,7 @@ class Journal:
             )
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
-            self._write([(sql, values), *more])
+            self._write([(ENDED, values), *more])
             self._set_note(Note())
 
     # -- underneath
@@ -208,4 +223,4 @@ class Journal:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return ENCODE(value)

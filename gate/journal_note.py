@@ -12,7 +12,7 @@ import mmap
 import os
 import struct
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ FILE = "journal.running"
 
 SIZE = 16 * 1024
 """Bytes of the file: a note takes a few hundred, and a path for each output node."""
+
+ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: `json.dumps` with separators makes an encoder each time, and a note is written before each node."""
 
 LONGEST = 200
 """Characters of an id or a node's name, where a note would not fit otherwise."""
@@ -74,7 +77,7 @@ class RunningNote:
 
     def write(self, note: Note) -> None:
         """Replace it."""
-        text = json.dumps(asdict(note), separators=(",", ":")).encode()
+        text = ENCODE(vars(note)).encode()
         if len(text) > SIZE - HEADER.size:
             text = json.dumps({"job": note.job[:LONGEST], "node": note.node[:LONGEST], "ram": note.ram}).encode()
         self._map[HEADER.size : HEADER.size + len(text)] = text

@@ -10,13 +10,11 @@ from typing import Any
 from .finished import was_written
 from .host import Queued
 from .journal_note import Note
-from .journal_store import Statement
+from .journal_redo import Statement
+from .journal_sql import LIVE, PRUNE_AGE, PRUNE_NUMBER
 from .last_exit import LastExit
 
 log = logging.getLogger(__name__)
-
-LIVE = "('queued', 'running', 'retried')"
-"""States of a job that is still to come to an end."""
 
 KEPT = 5000
 """Ended prompts that are kept; the oldest go first."""
@@ -26,7 +24,7 @@ KEPT_SECONDS = 30 * 86400.0
 
 COLUMNS = (
     "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"
-    " node, error_type, error, client, stripped"
+    " node, error_type, error, client, stripped, changed"
 )
 
 QUEUED = "id, number, graph, outputs, extra, stripped"
@@ -51,17 +49,7 @@ def wrote_all(outputs: Sequence[str], note: Note) -> bool:
 
 def prune(now: float, session: str) -> list[Statement]:
     """Keep the file bounded, in number and age. By order of arrival first: a clock may be wrong, a number is not."""
-    return [
-        (
-            f"DELETE FROM jobs WHERE state NOT IN {LIVE} AND state != 'quarantined' AND seq <= (SELECT seq FROM jobs"
-            f" WHERE state NOT IN {LIVE} AND state != 'quarantined' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-            (KEPT,),
-        ),
-        (
-            "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?",
-            (session, now - KEPT_SECONDS),
-        ),
-    ]
+    return [(PRUNE_NUMBER, (KEPT,)), (PRUNE_AGE, (session, now - KEPT_SECONDS))]
 
 
 class JournalRows:

@@ -47,6 +47,19 @@ MIGRATIONS = (
     CREATE INDEX jobs_by_id ON jobs (id);
     CREATE INDEX jobs_by_state ON jobs (state, session);
     """,
+    """
+    CREATE TABLE applied (number INTEGER NOT NULL);
+    INSERT INTO applied VALUES (0);
+    """,
+    "ALTER TABLE jobs ADD COLUMN changed TEXT NOT NULL DEFAULT '';",
+    """
+    CREATE TABLE workflows (
+        signature TEXT PRIMARY KEY,
+        longest REAL NOT NULL,
+        node TEXT NOT NULL,
+        seen REAL NOT NULL
+    );
+    """,
 )
 """`MIGRATIONS[n]` makes version n + 1 of version n; the version is the file's `user_version`."""
 

@@ -30,6 +30,8 @@ class ErrorKind(enum.Enum):
     BUG = "a node's own"
 
 
+MEMORY_KINDS = frozenset({ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY})
+
 DEVICE_MEMORY_TYPES = frozenset({"torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"})
 """As ComfyUI names the type of what torch raises; the second is the older name."""
 
@@ -117,7 +119,7 @@ class Retries:
         tries = self._tries.get(outcome.job_id) or _Tries()
         gate = self._settings().gate
         wait = 0.0
-        if kind in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY):
+        if kind in MEMORY_KINDS:
             if tries.memory or not gate.retries:
                 return None
             tries.memory += 1

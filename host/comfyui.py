@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from ..gate.host import Job, JobListener, Queued, QueueView
 from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
+from .answers import hold_answers
 from .comfyui_cache import OutputCache
 from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
@@ -70,6 +71,10 @@ class ComfyUIHost:
         if self._hooks.entry is None:
             return "this ComfyUI's queue cannot be hooked"
         return self._hooks.entry.refusal(prompt)
+
+    def hold_answers(self, on_disk: Callable[[], Awaitable[None]]) -> bool:
+        """Await `on_disk` before a client hears that its prompt was taken; False where that cannot be done."""
+        return hold_answers(getattr(self._server, "app", None), on_disk)
 
     def put_again(self, prompt: Queued) -> None:
         """Put a prompt of an earlier process into the queue."""

@@ -200,7 +200,7 @@ class QueueHooks:
                 outcome = outcome_of(prompt_id, status)
                 if outcome.ok or not listener.retry(outcome):
                     return False
-            requeue.take_back(item_id)
+            requeue.take_back(item_id, listener.changed_graph(prompt_id))
             return True
         except Exception as error:  # noqa: BLE001 - then it ends as any other prompt
             self._tell_once("requeue", error)

@@ -6,7 +6,7 @@ Two ways lead there: it is interrupted for us (`ask`), or it failed and is tried
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 HELD = "execution_error"
@@ -72,10 +72,15 @@ class Requeue:
                 return False
             return True
 
-    def take_back(self, item_id: Any) -> None:
-        """Put the prompt that has just ended back; nobody is told that it was over. On the worker thread."""
+    def take_back(self, item_id: Any, graph: Mapping[str, Any] | None = None) -> None:
+        """Put the prompt that has just ended back; nobody is told that it was over. On the worker thread.
+
+        `graph`: what it is to run from now on; its own where None.
+        """
         with self._queue.mutex:
             item = self._queue.currently_running.pop(item_id)
+            if graph is not None:
+                item = (*item[:2], {node_id: dict(node) for node_id, node in graph.items()}, *item[3:])
             with self._lock:
                 self._muffled.add(str(item[1]))
                 self._held.clear()

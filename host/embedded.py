@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class EmbeddedHost(NoModels):
         self.queue = PromptQueue(self._queue_changed)
         self.routes = web.RouteTableDef()
         """Taken over by the server when it starts, plain and under `/api`."""
+        self.on_disk: Callable[[], Awaitable[None]] | None = None
+        """Awaited by the server before it answers a `POST prompt`."""
         self._sinks: list[Sink] = []
         self._cache = OutputCache()
         self._execution: Execution | None = None
@@ -201,6 +203,11 @@ class EmbeddedHost(NoModels):
     def wake(self) -> None:
         """Make the worker ask again now. Any thread."""
         self._worker.wake()
+
+    def hold_answers(self, on_disk: Callable[[], Awaitable[None]]) -> bool:
+        """Await `on_disk` before a client hears that its prompt was taken."""
+        self.on_disk = on_disk
+        return True
 
     def number_after(self, number: float) -> None:
         """Number later prompts from above this one on."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
+from .answers import hold_answers
 from .embedded import EmbeddedHost
 from .embedded_pages import page_routes
 from .embedded_routes import queue_routes
@@ -68,6 +69,8 @@ class EmbeddedServer:
             OSError: the port is taken.
         """
         self._loop = asyncio.get_running_loop()
+        if self.host.on_disk is not None:
+            hold_answers(self.app, self.host.on_disk)
         self.routes.get("/ws")(self._websocket)
         own = [*queue_routes(self.host), *page_routes(self.host, self._package)]
         for route in [*own, *self.routes]:

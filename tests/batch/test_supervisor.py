@@ -349,6 +349,23 @@ def test_lives_in_which_jobs_end_are_followed_by_short_delays(world):
     assert [e["restart_in"] for e in world.exits[:-1]] == [1.0] * 6
 
 
+def test_lives_too_short_to_see_a_job_end_count_as_work_where_another_job_runs_each_time(world):
+    world.plans = [{"lives": 5, "code": -9} for _ in range(6)]
+    for life in range(6):
+        world.show(life * 6 + (life > 0) * 1.5, replace(BUSY, running=(f"job{life}",)))
+    world.send(60, signal.SIGTERM)
+    world.run(limit=100)
+    assert [e["restart_in"] for e in world.exits[:-1]] == [1.0] * 6
+
+
+def test_the_same_job_at_each_death_is_no_work(world):
+    world.look = BUSY
+    world.plans = [{"lives": 5, "code": -9} for _ in range(4)]
+    world.send(100, signal.SIGTERM)
+    world.run(limit=100)
+    assert [e["restart_in"] for e in world.exits[:-1]] == [1.0, 2.0, 5.0, 15.0]
+
+
 def test_a_stock_server_is_told_of_once_in_all_its_lives(world):
     world.look = Look(Answer.STOCK)
     world.plans = [{"lives": 30, "code": 1}, {"lives": 30, "code": 0}]

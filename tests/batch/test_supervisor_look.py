@@ -114,3 +114,9 @@ def test_a_freeing_that_fails_is_complained_of_once(fake_comfyui, caplog):
     assert not any(look.freed for look in looks(watcher, 6))
     watcher.stop()
     assert len([r for r in caplog.records if "could not be told to free" in r.message]) == 1
+
+
+def test_what_it_calls_stuck_is_read_and_nothing_else_of_what_is_amiss(client, fake_comfyui):
+    for degraded, stuck in (({"journal": "off"}, ""), ({"stuck": "prompt a is stuck"}, "prompt a is stuck")):
+        fake_comfyui.answers["/resource_gate/status"] = (200, {**STATUS, "degraded": degraded})
+        assert look_at(client).stuck == stuck

@@ -67,6 +67,13 @@ def test_a_dead_worker_is_believed_at_the_second_look():
     assert "prompt worker is dead" in watch.see(dead, 3)
 
 
+def test_what_a_server_says_of_itself_as_stuck_is_believed_at_the_third_look_unless_told_never_to():
+    watch, stuck = HangWatch(), replace(BUSY, stuck="prompt a is stuck: node 12 X has shown no progress for 1300 s")
+    assert [watch.see(look, 3) for look in (stuck, stuck, BUSY, stuck, stuck)] == [None] * 5
+    assert "by its own account prompt a is stuck: node 12 X" in watch.see(stuck, 3)
+    assert seen(HangWatch(hang_after=0), stuck, 600) is None
+
+
 def test_a_worker_not_yet_seen_is_not_dead():
     assert seen(HangWatch(), replace(IDLE, worker_alive=None), 600) is None
 

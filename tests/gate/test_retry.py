@@ -168,13 +168,13 @@ def test_progress_and_journal_hear_of_one_job_with_two_tries(gate, journal):
     told = gate.progress.as_dict(0)
     assert (told["done"], told["failed"], told["retried"], told["total"]) == (1, 0, 1, 1)
     assert [entry[0] for entry in journal.told] == ["started", "put_back", "started", "ended"]
-    assert journal.told[1] == ("put_back", "a", Outcome("a", False, "ConnectionError", "no line", "3"))
+    assert journal.told[1] == ("put_back", "a", Outcome("a", False, "ConnectionError", "no line", "3"), "")
 
 
 def test_a_prompt_interrupted_in_an_emergency_is_told_to_the_journal_as_waiting(gate, journal):
     gate.started(Job("a", 0.0))
     gate.put_back("a")
-    assert journal.told[-1] == ("put_back", "a", None)
+    assert journal.told[-1] == ("put_back", "a", None, "")
     assert gate.progress.as_dict(1)["total"] == 1
 
 

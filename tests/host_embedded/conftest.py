@@ -124,6 +124,9 @@ class Recorder:
     def removed(self, ids: Sequence[str]) -> None:
         self.removed_ids += ids
 
+    def changed_graph(self, job_id: str) -> None:
+        return None
+
     def retry(self, outcome: Outcome) -> bool:
         return self.again(outcome)
 

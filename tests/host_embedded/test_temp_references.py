@@ -23,6 +23,9 @@ class Looks:
 
     def nothing_waits(self) -> None: ...
 
+    def changed_graph(self, job_id: str) -> None:
+        return None
+
     def retry(self, outcome: Outcome) -> bool:
         return False
 

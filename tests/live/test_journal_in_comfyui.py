@@ -89,7 +89,38 @@ class Flaky:
             raise {"connection": ConnectionResetError, "bug": ValueError}[error](error)
         return {"ui": {"text": [str(Flaky.ran[error])]}, "result": (torch.zeros(1, 8, 8, 3),)}
 
-NODE_CLASS_MAPPINGS = {"TestSlow": Slow, "TestDeadly": Deadly, "TestKeep": Keep, "TestFlaky": Flaky}
+class Vae:
+    \"\"\"Has room for tiles only.\"\"\"
+
+    def decode(self, latent):
+        print("plain decode", flush=True)
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. (simulated)")
+
+    def decode_tiled(self, latent, **tiles):
+        print("tiled decode", sorted(tiles.items()), flush=True)
+        return torch.zeros(1, 64, 64, 3)
+
+    def temporal_compression_decode(self):
+        return None
+
+    def spacial_compression_decode(self):
+        return 8
+
+class LoadVae:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+    CATEGORY = "test"
+
+    def run(self):
+        return (Vae(),)
+
+NODE_CLASS_MAPPINGS = {
+    "TestSlow": Slow, "TestDeadly": Deadly, "TestKeep": Keep, "TestFlaky": Flaky, "TestVae": LoadVae,
+}
 """
 
 
@@ -183,3 +214,25 @@ def test_errors_that_may_pass_end_as_one_job_that_went_well(start_comfyui: Any) 
     assert status["batch"]["retried"] == 5
     assert (status["batch"]["done"], status["batch"]["failed"]) == (3, 1)
     assert status["degraded"] == {}
+
+
+def test_a_vae_that_runs_out_of_memory_twice_is_run_tiled_where_that_is_allowed(start_comfyui: Any) -> None:
+    server = start_comfyui(extra_nodes={"journal": NODES})
+    client = server.client
+    graph = {
+        "1": {"class_type": "TestVae", "inputs": {}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "3": {"class_type": "VAEDecode", "inputs": {"samples": ["2", 0], "vae": ["1", 0]}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "tiled"}},
+    }
+    end = client.wait_for_end(client.submit(graph))
+    assert not end.ok
+    assert "OutOfMemoryError" in end.reason
+    client.call("POST", "/resource_gate/settings", {"gate": {"oom_tiled_vae": True}})
+    end = client.wait_for_end(client.submit(graph))
+    assert end.ok, end.reason
+    told = jobs(client)[0]
+    assert (told["state"], told["attempts"], told["changed"]) == ("done", 3, "tiled VAE in place of plain")
+    assert [p.name for p in (server.base / "output").glob("*.png")] == ["tiled_00001_.png"]
+    assert "it is tried again now, with tiled VAE in place of plain" in server.log_tail(100_000)
+    assert client.status()["degraded"] == {}
