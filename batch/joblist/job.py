@@ -100,7 +100,7 @@ class Problem:
         if column and self.row is not None and not column.startswith(("node ", "--")):
             column = f"column {column}"
         place = ", ".join(part for part in (self.source, row, column) if part)
-        text = f"{self.found} {self.expected}".strip()
+        text = f"{self.found}; expected {self.expected}" if self.expected else self.found
         return f"{place}: {text}" if place else text
 
 

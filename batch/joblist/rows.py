@@ -17,6 +17,7 @@ from .job import JobListError, Problem
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between the cells of a CSV file; a spreadsheet's depends on the country it was set up for."""
+UTF8 = "UTF-8 (in Excel: save as “CSV UTF-8”)"
 FILE, STEM = "file", "stem"
 """The columns of rows that a pattern found: the path, and its last part without the ending."""
 
@@ -56,11 +57,11 @@ def rows_from_csv(path: Path) -> Rows:
                 continue
             rows.append(dict(zip(header, cells, strict=False)))
             if len(cells) != len(header):
-                expected = f"the header has {len(header)}; quote a cell that holds the delimiter"
-                problems.append(Problem(len(rows), "", f"has {len(cells)} cells,", expected, path.name))
+                expected = f"{len(header)}, as the header has (a cell that holds the delimiter needs quotes)"
+                problems.append(Problem(len(rows), "", f"it has {len(cells)} cells", expected, path.name))
     except csv.Error as error:
-        expected = 'quotes come in pairs, and a quote inside a quoted cell is written twice ("")'
-        problems.append(Problem(len(rows) + 1, "", f"cannot be read ({error});", expected, path.name))
+        expected = 'quotes in pairs, and a quote inside a quoted cell written twice ("")'
+        problems.append(Problem(len(rows) + 1, "", f"it cannot be read ({error})", expected, path.name))
     return _rows(tuple(header), rows, path.name, path.absolute().parent, problems)
 
 
@@ -74,9 +75,15 @@ def _header_problems(path: Path, header: Sequence[str]) -> list[Problem]:
     problems = []
     for number, name in enumerate(header):
         if not name:
-            problems.append(Problem(None, f"column {number + 1}", "has no name;", "name it in the header", path.name))
+            problems.append(
+                Problem(
+                    None, f"column {number + 1}", "it has no name", "a name for each column in the header", path.name
+                )
+            )
         elif name in header[:number]:
-            problems.append(Problem(None, f"column {name}", "stands twice in the header;", "name it once", path.name))
+            problems.append(
+                Problem(None, f"column {name}", "it stands twice in the header", "each name once", path.name)
+            )
     return problems
 
 
@@ -89,7 +96,7 @@ def rows_from_jsonl(path: Path) -> Rows:
     problems: list[Problem] = []
     rows: list[Mapping[str, str]] = []
     columns: dict[str, None] = {}
-    for line in _text(path).splitlines():
+    for line in _text(path).split("\n"):  # not splitlines: a JSON text may hold U+2028
         if not line.strip():
             continue
         row, found = _json_row(line, len(rows) + 1, path.name)
@@ -106,20 +113,20 @@ def _json_row(line: str, number: int, source: str) -> tuple[dict[str, str], list
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                problems.append(Problem(number, key, "stands twice;", "name it once", source))
+                problems.append(Problem(number, key, "it stands twice", "each name once", source))
             found[key] = value
         return found
 
     try:
         data = json.loads(line, object_pairs_hook=once)
     except ValueError as error:
-        return {}, [Problem(number, "", f"is not JSON ({error});", 'one object a line, {"file": "a.mp4"}', source)]
+        return {}, [Problem(number, "", f"it is not JSON ({error})", 'one object a line, {"file": "a.mp4"}', source)]
     if not isinstance(data, dict):
-        return {}, [Problem(number, "", f"is {_kind(data)};", 'an object a line, {"file": "a.mp4"}', source)]
+        return {}, [Problem(number, "", f"it is {_kind(data)}", 'one object a line, {"file": "a.mp4"}', source)]
     row = {}
     for key, value in data.items():
         if isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
-            problems.append(Problem(number, key, f"is {_kind(value)};", "a text, a number, true or false", source))
+            problems.append(Problem(number, key, f"it is {_kind(value)}", "a text, a number, true or false", source))
         else:
             row[key] = "" if value is None else value if isinstance(value, str) else json.dumps(value)
     return row, problems
@@ -139,7 +146,7 @@ def rows_from_pattern(pattern: str) -> Rows:
     found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - a pattern may be absolute
     files = sorted((path.absolute() for path in found if path.is_file()), key=_natural)
     if not files:
-        what = "finds only folders;" if found else "finds nothing;"
+        what = "it finds only folders" if found else "it finds nothing"
         raise JobListError([Problem(None, f"--each {pattern}", what, "a pattern of files, in quotes: 'clips/*.mp4'")])
     rows = [{FILE: str(path), STEM: path.stem} for path in files]
     return Rows((FILE, STEM), tuple(rows), pattern, Path.cwd())
@@ -155,24 +162,24 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise JobListError([Problem(None, "", f"cannot be read ({error.strerror});", "a file", str(path))]) from error
+        raise JobListError([Problem(None, "", f"it cannot be read ({error.strerror})", "a file", str(path))]) from error
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise JobListError([Problem(None, "", "is UTF-16;", "save it as UTF-8 (“CSV UTF-8” in Excel)", path.name)])
+        raise JobListError([Problem(None, "", "it is UTF-16", UTF8, path.name)])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found = f"line {line} holds byte 0x{data[error.start]:02x}, which is not UTF-8;"
-        raise JobListError([Problem(None, "", found, "save it as UTF-8 (“CSV UTF-8” in Excel)", path.name)]) from error
+        found = f"line {line} holds byte 0x{data[error.start]:02x}, which is not UTF-8"
+        raise JobListError([Problem(None, "", found, UTF8, path.name)]) from error
 
 
 def _rows(
     columns: tuple[str, ...], rows: Sequence[Mapping[str, str]], source: str, folder: Path, problems: list[Problem]
 ) -> Rows:
     if not problems and not columns:
-        problems.append(Problem(None, "", "is empty;", "a header and a row for each job", source))
+        problems.append(Problem(None, "", "it is empty", "a header and a row for each job", source))
     elif not problems and not rows:
-        problems.append(Problem(None, "", "has a header and no rows;", "a row for each job", source))
+        problems.append(Problem(None, "", "it has a header and no rows", "a row for each job", source))
     if problems:
         raise JobListError(problems)
     return Rows(columns, tuple(rows), source, folder)

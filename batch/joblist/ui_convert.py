@@ -71,14 +71,16 @@ def _unknown(scope: Scope, node: UiNode) -> list[Problem]:
     """Say that the server has no such node; a node that is linked to nothing is a thing of the screen."""
     place = f"node {scope.id_of(node)} ({node.title or node.type})"
     if node.type.startswith(GROUP_PREFIXES):
-        why = "convert it to a subgraph in the UI (right-click → Convert to Subgraph), save, and try again"
-        return [Problem(None, place, "is a group node, which only the UI can expand;", why)]
-    linked = any(slot.link for slot in node.inputs) or any(
-        link.origin == node.id for link in scope.graph.links.values()
-    )
-    if not linked:
+        why = "a subgraph in its place (in the UI: right-click → Convert to Subgraph, and save)"
+        return [Problem(None, place, "it is a group node, which only the UI can expand", why)]
+    used = any(link.origin == node.id for link in scope.graph.links.values())
+    if not used and not any(slot.link for slot in node.inputs):
         return []
-    return [Problem(None, place, f"the server has no node {node.type!r};", "install what brings it, or mute the node")]
+    return [
+        Problem(
+            None, place, f"the server has no node {node.type!r}", "one that it has: install what brings it, or mute it"
+        )
+    ]
 
 
 def _entry(scopes: Scopes, links: Links, scope: Scope, node: UiNode, problems: list[Problem]) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _entry(scopes: Scopes, links: Links, scope: Scope, node: UiNode, problems: l
             origin = links.origin(scope, node, slot)
         except LinkError as error:
             place = f"node {scope.id_of(node)} ({node.title or node.type}), input {slot.name}"
-            problems.append(Problem(None, place, f"{error};", "repair it in the UI and save again"))
+            problems.append(Problem(None, place, str(error), "a link that leads somewhere"))
             continue
         if isinstance(origin, FromValue):
             inputs[slot.name] = _wrapped(origin.value)
