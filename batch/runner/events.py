@@ -10,7 +10,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 """Takes an event. Called on the thread that works; must not block for long, and does not raise."""
 
 
-def event(name: str, **fields: Any) -> dict[str, Any]:
+def event(name: str, /, **fields: Any) -> dict[str, Any]:
     """Make one: `{"event": name, "time": seconds since the epoch, …}`.
 
     The names: batch_started {total, …}, job_started {index, name, server}, waiting {index, reason},

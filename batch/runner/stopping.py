@@ -9,6 +9,10 @@ from types import FrameType
 from typing import Any
 
 
+class StoppedNow(Exception):  # noqa: N818 - it names what happened, as a person would
+    """The batch is to stop at once; raised on the thread that works."""
+
+
 class Stopping:
     """Two wishes, set by signals or by hand.
 
