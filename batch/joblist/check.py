@@ -170,8 +170,10 @@ def _value_problem(value: Any, spec: InputSpec) -> str:
             return "" if in_range(number, spec) else f"{value!r} is out of range"
     except (TypeError, ValueError, OverflowError):
         return f"{value!r} is no number"
-    if not spec.choices or (spec.takes_file and _below_input(value)):
-        return ""  # a server that lists no choices leaves the check to the node
+    if spec.choices is None or (spec.takes_file and _below_input(value)):
+        return ""
+    if not spec.choices and not spec.takes_file and not spec.options.get("remote"):
+        return ""  # choices that the UI fills in: the node itself takes any
     chosen = value if isinstance(value, list) and spec.options.get("multiselect") else [value]
     missing = [each for each in chosen if each not in spec.choices]
     if not missing:

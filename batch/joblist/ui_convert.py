@@ -18,6 +18,8 @@ from .ui_scope import PRIMITIVE, Scope, Scopes
 
 SCREEN_ONLY = REROUTES | {PRIMITIVE, GETTER, SETTER, "Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)"}
 """Types of nodes that exist in the UI alone."""
+BROWSER_TYPES = ("LOAD_3D", "LOAD_3D_ANIMATION", "WEBCAM")
+"""Types of inputs whose value the browser makes from what it shows."""
 GROUP_PREFIXES = ("workflow>", "workflow/")
 """How the types of group nodes begin, which subgraphs have replaced."""
 
@@ -62,6 +64,7 @@ def convert(data: Mapping[str, Any], definitions: Definitions) -> Converted:
             if node.type not in definitions:
                 problems += _unknown(scope, node)
                 continue
+            problems += _filled_by_browser(definitions, scope, node)
             graph[scope.id_of(node)] = _entry(scopes, links, scope, node, problems)
     _drop_links_to_nothing(graph)
     return Converted(graph, aliases, titles, tuple(problems))
@@ -81,6 +84,15 @@ def _unknown(scope: Scope, node: UiNode) -> list[Problem]:
             None, place, f"the server has no node {node.type!r}", "one that it has: install what brings it, or mute it"
         )
     ]
+
+
+def _filled_by_browser(definitions: Definitions, scope: Scope, node: UiNode) -> list[Problem]:
+    """Say that a node's value is a picture that only the browser can take, at the moment of Run."""
+    known = definitions.get(node.type)
+    if known is None or not any(spec.type in BROWSER_TYPES for spec in known.inputs):
+        return []
+    place = f"node {scope.id_of(node)} ({node.title or known.title})"
+    return [Problem(None, place, "the browser fills it in", "a workflow saved by “Export (API)”, which has its value")]
 
 
 def _entry(scopes: Scopes, links: Links, scope: Scope, node: UiNode, problems: list[Problem]) -> dict[str, Any]:

@@ -48,15 +48,16 @@ WIDGET_TYPES = frozenset(
 """Types of inputs for which the frontend makes a widget (`scripts/widgets.ts`, and its core extensions)."""
 SEEDS = ("seed", "noise_seed")
 """Whole numbers of these names always have the widget that says how they change from run to run."""
-UNSAVED = ("IMAGECOMPARE",)
-"""Widgets that only show something: the file has no value for them."""
+UNSAVED = {"IMAGECOMPARE": ("", "")}
+"""Widgets that only show something, and what they give a prompt: the file has no value for them."""
 
 
 def widget_values(node: UiNode, definition: NodeDefinition) -> dict[str, Any]:
     """Return the values of the node's widgets by the name of the input, as a prompt has them."""
-    if node.named:
+    if node.named and not node.values:
+        # Only where there is no list: the frontend saves both and (1.49.6) reads the list.
         named = dict(node.named)
-        return {spec.name: named[spec.name] for spec in _widgets(definition.inputs, named) if spec.name in named}
+        return {spec.name: named.get(spec.name, default_value(spec)) for spec in _widgets(definition.inputs, named)}
     reader = _Reader(_without_forced(node.values, definition.inputs))
     reader.read(definition.inputs)
     return reader.values
@@ -87,7 +88,8 @@ def _widgets(specs: Sequence[InputSpec], named: dict[str, Any]) -> Iterator[Inpu
         if has_widget(spec):
             yield spec
             if spec.type == DYNAMIC_COMBO:
-                yield from _widgets(option_inputs(spec, named.get(spec.name)), named)
+                chosen = named.get(spec.name, default_value(spec))
+                yield from _widgets(option_inputs(spec, chosen), named)
 
 
 def _without_forced(values: Sequence[Any], specs: Sequence[InputSpec]) -> Sequence[Any]:
@@ -112,7 +114,10 @@ class _Reader:
 
     def read(self, specs: Sequence[InputSpec]) -> None:
         for spec in specs:
-            if not has_widget(spec) or spec.type in UNSAVED:
+            if not has_widget(spec):
+                continue
+            if spec.type in UNSAVED:
+                self.values[spec.name] = list(UNSAVED[spec.type])
                 continue
             value = self.values[spec.name] = self._next(default_value(spec))
             if spec.type == DYNAMIC_COMBO:
