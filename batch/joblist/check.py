@@ -69,7 +69,7 @@ def _circles(graph: Mapping[str, Any]) -> list[Problem]:
                 path.pop()
                 done.add(node)
             elif node in path:
-                circle = " → ".join([*reversed(path[path.index(node) :]), path[-1]])
+                circle = " → ".join([node, *reversed(path[path.index(node) :])])
                 return [Problem(None, node_label(graph, node), f"links lead in a circle: {circle}", "no circle")]
             elif node not in done:
                 path.append(node)

@@ -67,7 +67,7 @@ def graph() -> dict[str, Any]:
             **size,
             **{"resize_type.crop": "center"},
         ),
-        "4": node("CreateVideo", "Clip again", images=["3", 0], fps=24.0, bit_depth="8-bit"),
+        "4": node("CreateVideo", "Clip again", images=["3", 0], fps=24.0, bit_depth=8),
         "5": node(
             "SaveVideo", "Save", video=["4", 0], filename_prefix="video/out", format="auto", **{"format.codec": "auto"}
         ),
