@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -21,6 +22,8 @@ REFRESH = 4
 """Redraws a second: the clocks of what waits go on without events."""
 BAR_WIDTH = 30
 STYLES = {"normal": "green", "warning": "yellow", "critical": "red", "emergency": "bold red"}
+SHOWN_REASONS = 3
+"""Why jobs are held back: the reasons of most jobs."""
 SHOWN_SERVERS = 8
 """Memory bars that fit on a terminal; the fullest are shown."""
 
@@ -84,8 +87,9 @@ class RichView:
                 parts.append(_running_table(list(self._state.running.values()), now))
             fullest = sorted(self._state.memory.items(), key=lambda item: item[1].fraction, reverse=True)
             parts += [_memory_line(server, memory) for server, memory in fullest[:SHOWN_SERVERS]]
-            down = {server: text for server, text in self._state.servers.items() if text not in ("up", "ready")}
-            parts += [Text(f"{server}: {text}", style="yellow") for server, text in down.items()]
+            for server in sorted(self._state.troubled):
+                parts.append(Text(f"{server}: {self._state.servers[server]}", style="yellow"))
+            parts += _held_lines(self._state.held)
             return Group(*parts)
 
     def _head(self, now: float) -> RenderableType:
@@ -121,6 +125,12 @@ def _running_table(jobs: list[RunningJob], now: float) -> Table:
             cells.append(Text(job.server, style="dim"))
         table.add_row(*cells)
     return table
+
+
+def _held_lines(held: Mapping[int, str]) -> list[RenderableType]:
+    """Say how many jobs are held back, by reason."""
+    counts = Counter(held.values()).most_common(SHOWN_REASONS)
+    return [Text(f"{count} held back: {reason}", style="yellow") for reason, count in counts]
 
 
 def _memory_line(server: str, memory: Memory) -> Text:

@@ -8,6 +8,8 @@ from typing import Any
 
 from .eta import WINDOW, Eta, estimate
 
+UP = frozenset({"up", "ready", "back", "well"})
+"""What is said of a server that can work."""
 TIERS = {"warning": 0.85, "critical": 0.9, "emergency": 0.95}
 """Fractions of the limit, where a server does not tell its own."""
 
@@ -54,7 +56,11 @@ class BatchState:
         self.ended = False
         self.running: dict[int, RunningJob] = {}
         self.servers: dict[str, str] = {}
-        """Server → its state, where it is not simply up."""
+        """Server → what was last said of its state, and why."""
+        self.troubled: set[str] = set()
+        """The servers that are not simply up."""
+        self.held: dict[int, str] = {}
+        """Jobs that have not begun and wait for more than their turn: index → what for."""
         self.memory: dict[str, Memory] = {}
         self._durations: list[float] = []
         self._lanes = 1
@@ -85,13 +91,16 @@ class BatchState:
 
     def _on_job_started(self, event: Mapping[str, Any]) -> None:
         index = int(event["index"])
+        self.held.pop(index, None)
         self.running[index] = RunningJob(index, str(event.get("name", index)), str(event.get("server", "")), self.now)
         self._lanes = max(self._lanes, len(self.running))
 
     def _on_waiting(self, event: Mapping[str, Any]) -> None:
-        job = self._job(event)
+        job, reason = self._job(event), str(event.get("reason") or "")
         if job is not None:
-            job.waiting = str(event.get("reason") or "")
+            job.waiting = reason
+        elif reason and "index" in event:
+            self.held[int(event["index"])] = reason
 
     def _on_progress(self, event: Mapping[str, Any]) -> None:
         job = self._job(event)
@@ -119,11 +128,13 @@ class BatchState:
         )
 
     def _on_server(self, event: Mapping[str, Any]) -> None:
-        reason = str(event.get("reason") or "")
-        self.servers[str(event.get("server", ""))] = f"{event.get('state', '')}{f': {reason}' if reason else ''}"
+        server, state, reason = (str(event.get(key) or "") for key in ("server", "state", "reason"))
+        self.servers[server] = f"{state}: {reason}" if reason else state
+        (self.troubled.discard if state in UP else self.troubled.add)(server)
 
     def _on_job_ended(self, event: Mapping[str, Any]) -> None:
         job = self.running.pop(int(event["index"]), None)
+        self.held.pop(int(event["index"]), None)
         if event.get("ok"):
             self.done += 1
             seconds = self.now - job.started if job is not None else event.get("seconds")
