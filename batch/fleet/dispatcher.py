@@ -13,10 +13,11 @@ from ..joblist.job import Job
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
 from ..runner.result import LOST, REFUSED, SERVER, STOPPED, JobResult
+from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .learned_need import LearnedNeed, Need
 from .line import Ledger, Line, Open
-from .machine import Reading
+from .machine import DOWN, Reading
 from .messages import Broken, Ended, Left, Message, Seen, Told, Transport
 from .placement import fits
 from .roster import Machine, Roster
@@ -63,10 +64,11 @@ class Dispatcher:
         home_wait: float = HOME_WAIT,
         shown: Callable[[Machine, Job | None, Reading | None], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
+        tick: float = TICK,
     ) -> None:
         self._journal, self._transport, self._inbox, self._roster = journal, transport, inbox, roster
         self._options, self._tell, self._stopping = options, tell, stopping
-        self._home_wait, self._shown, self._clock = home_wait, shown, clock
+        self._home_wait, self._shown, self._clock, self._tick = home_wait, shown, clock, tick
         self._learned = learned or LearnedNeed()
         self._line = Line(journal, self._learned, need, patience)
         self._line.send_home(homes or {}, clock() + home_wait)
@@ -102,7 +104,7 @@ class Dispatcher:
 
     def _messages(self) -> Iterator[Message]:
         try:
-            yield self._inbox.get(timeout=TICK)
+            yield self._inbox.get(timeout=self._tick)
             while True:
                 yield self._inbox.get_nowait()
         except queue.Empty:
@@ -129,26 +131,17 @@ class Dispatcher:
         reading = message.reading
         machine = self._roster.seen(message.machine, message.url, reading, now)
         job = self._running.get(machine.lease or "")
-        if reading.ram is not None:
-            ram = reading.ram
-            self._journal.sample(reading.time, machine.name, ram.used, ram.limit, ram.fraction)
-            if job is not None:
-                job.peak = max(job.peak, ram.used)
-            else:  # while a job runs there its own runner tells it
-                self._tell(
-                    event("memory", server=machine.name, used=ram.used, limit=ram.limit,
-                          fraction=ram.fraction, level=reading.level)
-                )  # fmt: skip
+        ram = reading.ram if reading.state != DOWN else None
+        if ram is not None and job is not None:
+            job.peak = max(job.peak, ram.used)  # its own runner tells it
+        elif ram is not None:
+            told = {"used": ram.used, "limit": ram.limit, "fraction": ram.fraction, "tiers": dict(ram.tiers)}
+            self._tell(event("memory", server=machine.name, level=reading.level, **told))
         self._show(machine, reading)
 
     def _told(self, message: Told) -> None:
-        job = self._running.get(message.lease)
-        if job is None:
-            return  # of a job that was given to another machine meanwhile
-        if message.event.get("event") == "submitted":
-            told = message.event
-            self._journal.submitted(job.job.index, int(told["attempt"]), str(told["id"]), job.machine)
-        self._tell(message.event)
+        if message.lease in self._running:  # else it was given to another machine meanwhile
+            self._tell(message.event)
 
     def _ended(self, lease: str, result: JobResult, now: float) -> None:
         job = self._running.pop(lease, None)
@@ -227,11 +220,7 @@ class Dispatcher:
 
     def _finish(self, job: Open, result: JobResult) -> None:
         self._journal.end(job.job.index, result)
-        self._tell(
-            event("job_ended", index=job.job.index, name=job.job.name, ok=result.ok, seconds=result.seconds,
-                  error=result.error, error_kind=result.error_kind, node=result.node, attempts=result.attempts,
-                  server=result.server, outputs=[str(path) for path in result.outputs])
-        )  # fmt: skip
+        self._tell(job_ended(job.job.index, job.job.name, result))
 
     # -- who gets what
 

@@ -85,33 +85,33 @@ class _Walk:
         content = self._graph[node_id]
         kind, inputs = str(content.get("class_type", "")), content.get("inputs") or {}
         before = {name: self._given[source] for name, (source, _) in _links(content).items() if source in self._given}
-        largest = max(before.values(), key=lambda frames: frames.bytes, default=None)
-        found = self._own(inputs, largest)
+        found, new = self._own(inputs, max(before.values(), key=lambda frames: frames.bytes, default=None))
         if found is None:
             return False
         self._given[node_id] = found
         # A latent is a 48th of its pictures (1/64 of the cells, 4 channels for 3) and is counted with what it becomes.
         latent = "Latent" in kind and "samples" not in inputs
         decodes = "samples" in before and "vae" in inputs
-        if latent or (found == largest and not decodes):
+        if latent or not (new or decodes):
             return False
         self.made[node_id] = found.bytes
         return True
 
-    def _own(self, inputs: Mapping[str, Any], before: Frames | None) -> Frames | None:
+    def _own(self, inputs: Mapping[str, Any], before: Frames | None) -> tuple[Frames | None, bool]:
+        """What the node hands on, and whether it is not just what it was given."""
         for value in inputs.values():
             if isinstance(value, str) and (video := self._probe(value)) is not None:
-                before = video
+                return video, True
         width, height = _number(inputs, "width"), _number(inputs, "height")
         count = next((n for name in FRAME_INPUTS if (n := _number(inputs, name))), None)
         if width and height:
-            return Frames(count or (before.count if before else 1), width, height)
+            return Frames(count or (before.count if before else 1), width, height), True
         if before is None:
-            return None
-        scale = inputs.get("scale_by")
+            return None, False
+        scale, amount = inputs.get("scale_by"), _number(inputs, "amount")
         factor = float(scale) if isinstance(scale, (int, float)) and 0 < scale <= 16 else 1.0
-        amount = _number(inputs, "amount") or 1
-        return Frames(before.count * amount, int(before.width * factor), int(before.height * factor))
+        frames = Frames(before.count * (amount or 1), int(before.width * factor), int(before.height * factor))
+        return frames, "scale_by" in inputs or amount is not None
 
 
 def probe_video(value: str) -> Frames | None:

@@ -22,9 +22,7 @@ class Ledger(Protocol):
     def due(self) -> list[int]: ...  # noqa: D102 - as `Journal` says
     def job(self, index: int) -> Job: ...  # noqa: D102
     def start(self, index: int, server: str) -> int: ...  # noqa: D102
-    def submitted(self, index: int, attempt: int, prompt_id: str, server: str) -> None: ...  # noqa: D102
     def end(self, index: int, result: JobResult) -> None: ...  # noqa: D102
-    def sample(self, at: float, server: str, used: int, limit: int, fraction: float) -> None: ...  # noqa: D102
 
 
 @dataclass(eq=False)

@@ -63,6 +63,7 @@ def run_fleet(
     """Work until every job has its end, the batch is stopped, or no machine is left.
 
     Args:
+        tell: as `Book.tell`, which keeps in the journal what must survive; called on this thread alone.
         servers: URLs; each gets a worker process on this machine. Or:
         scheduler: address of a Dask scheduler; `resource-gate worker` runs at it, on each machine.
         tls: certificates, for a scheduler that is not on this machine.
