@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 from ..client import is_loopback
@@ -44,16 +45,19 @@ class EventSocket:
     def __init__(self, url: str, client_id: str) -> None:
         if connect is None:
             raise SocketGone("the package websockets is not installed")
+        self._open = ExitStack()
         address = "ws" + url.removeprefix("http") + f"/ws?clientId={client_id}"
         try:
             # A proxy of the environment must not see what goes to this machine.
-            self._connection: ClientConnection = connect(
-                address,
-                open_timeout=OPEN_TIMEOUT,
-                ping_interval=PING,
-                ping_timeout=PING,
-                max_size=MAX_MESSAGE,
-                proxy=None if is_loopback(url) else True,
+            self._connection: ClientConnection = self._open.enter_context(
+                connect(
+                    address,
+                    open_timeout=OPEN_TIMEOUT,
+                    ping_interval=PING,
+                    ping_timeout=PING,
+                    max_size=MAX_MESSAGE,
+                    proxy=None if is_loopback(url) else True,
+                )
             )
         except (OSError, WebSocketException) as error:
             raise SocketGone(str(error) or type(error).__name__) from error
@@ -81,4 +85,4 @@ class EventSocket:
     def close(self) -> None:
         """End it, without waiting for a server that may not answer."""
         # Its own close waits for the other side's word; a dead server's never comes.
-        threading.Thread(target=self._connection.close, name="close-socket", daemon=True).start()
+        threading.Thread(target=self._open.close, name="close-socket", daemon=True).start()
