@@ -22,7 +22,7 @@ from .joblist.plan import plan
 from .joblist.rows import Rows, rows_from_csv, rows_from_jsonl, rows_from_pattern
 from .progress.view import make_view
 from .runner.journal import Journal, JournalError, Taken
-from .runner.journal_schema import FILE
+from .runner.journal_schema import is_there
 from .runner.options import RunOptions
 
 FOLDER = ".resource-gate"
@@ -173,7 +173,7 @@ def _journal(jobs: JobList, where: Where, options: argparse.Namespace) -> Journa
     """Write the batch down; or take up the one that is there, where it is the same."""
     out = options.out.absolute()
     folder = (options.journal or out / FOLDER).absolute()
-    if (folder / FILE).exists():
+    if is_there(folder):
         journal = Journal.open(folder)
         if journal.keys() != [job.key for job in jobs.jobs]:
             journal.close()
@@ -205,7 +205,7 @@ def _journal(jobs: JobList, where: Where, options: argparse.Namespace) -> Journa
 def _batch_folder(folder: Path) -> Path:
     """Return where the journal is, given the folder of the batch or of its finished files."""
     folder = folder.absolute()
-    return folder if (folder / FILE).exists() else folder / FOLDER
+    return folder if is_there(folder) else folder / FOLDER
 
 
 def _list(jobs: JobList, as_json: bool) -> None:

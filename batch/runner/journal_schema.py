@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 FILE = "journal.sqlite3"
@@ -31,6 +32,18 @@ class JournalError(Exception):
     """The journal cannot be used; the text says which and why."""
 
 
+def is_there(folder: Path) -> bool:
+    """Whether there is a batch in `folder`: written whole, not only begun."""
+    path = folder / FILE
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT)) as database:
+            return bool(database.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return True  # it is not ours to remove; who opens it is told why it cannot be used
+
+
 def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
     """Open the journal in `folder`, with every commit on the disk before it returns.
 
@@ -38,10 +51,13 @@ def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
         JournalError: there is none, or there is one already, or it is not one of ours.
     """
     path = folder / FILE
-    if path.exists() == create:
+    if is_there(folder) == create:
         told = "there is a batch already" if create else "there is no batch"
         raise JournalError(f"{told} in {folder}")
     try:
+        if create:
+            for left in folder.glob(f"{FILE}*"):  # of a runner that died before its first commit
+                left.unlink()
         database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         # WAL: who asks for the status never waits for the runner. FULL: a commit survives a power cut.
         database.execute("PRAGMA journal_mode = WAL")
