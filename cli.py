@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from .batch import batch_command, demo, run_command
 from .batch.client import Client, ClientError, RequestRefused
+from .batch.fleet import worker_command
 from .batch.status_view import status_lines
 from .version import __version__
 
@@ -56,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     batch_command.add_arguments(commands.add_parser("batch", help="run a workflow over a table or a folder of files"))
     run = run_command.add_arguments(commands.add_parser("run", help="start a server, and keep it running"))
     run.set_defaults(run=run_command.run)
+    worker = worker_command.add_arguments(commands.add_parser("worker", help="put a server at the disposal of batches"))
+    worker.set_defaults(run=worker_command.run)
     return parser
 
 

@@ -73,6 +73,7 @@ class Dispatcher:
         self._line = Line(journal, self._learned, need, patience)
         self._line.send_home(homes or {}, clock() + home_wait)
         self._running: dict[str, Open] = {}
+        self._began = clock()
 
     def expect(self, name: str, url: str) -> None:
         """A machine is to come; until it has been looked at nothing counts as too large for it."""
@@ -98,9 +99,14 @@ class Dispatcher:
                     return "some machines did not confirm in time that they have stopped"
             elif not self._stopping.finish.is_set():
                 self._place(now)
-                if not self._running and not self._roster.rooms(now, self._options.ready_budget):
+                if not self._running and self._deserted(now):
                     return f"no machine has been there for {self._options.ready_budget:.0f} s"
         return ""
+
+    def _deserted(self, now: float) -> bool:
+        """Whether all machines have been gone, or none has come, for longer than is waited for one."""
+        budget = self._options.ready_budget
+        return now - self._began > budget and not self._roster.rooms(now, budget)
 
     def _messages(self) -> Iterator[Message]:
         try:

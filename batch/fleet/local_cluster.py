@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ def nanny_options(machine: str, url: str, folder: Path) -> dict[str, Any]:
         "resources": SLOT,
         # It holds no data: what fills memory here are the servers, and those are watched by themselves.
         "memory_limit": 0,
+        "silence_logs": logging.ERROR,
         "local_directory": str(folder / "dask"),
         "plugins": (MachinePlugin(machine, url, folder),),
     }

@@ -59,6 +59,7 @@ def run_fleet(
     need: Need | None = None,
     shown: Shown = lambda *_: None,
     dashboard: Callable[[str], None] = lambda _: None,
+    connect: float = CONNECT,
 ) -> str:
     """Work until every job has its end, the batch is stopped, or no machine is left.
 
@@ -70,6 +71,7 @@ def run_fleet(
         need: tells what jobs will need, instead of what their own batch teaches.
         shown: is called with a machine whenever it has changed.
         dashboard: is called with the address of Dask's own dashboard, where there is one.
+        connect: seconds to reach the scheduler.
 
     Returns:
         Why jobs stay to be done, for a person; empty where none does, or where the batch was stopped.
@@ -85,7 +87,7 @@ def run_fleet(
     homes = remember(journal.report(), journal.job, learned)
     with ExitStack() as stack:
         if scheduler:
-            client, link = _connected(scheduler, tls or Tls(), stack)
+            client, link = _connected(scheduler, tls or Tls(), connect, stack)
             names, patience = None, JOIN_PATIENCE
         else:
             from .local_cluster import local_cluster
@@ -107,12 +109,12 @@ def run_fleet(
         return dispatcher.run()
 
 
-def _connected(scheduler: str, tls: Tls, stack: ExitStack) -> tuple[Any, str | None]:
+def _connected(scheduler: str, tls: Tls, timeout: float, stack: ExitStack) -> tuple[Any, str | None]:
     from distributed import Client
 
     security = security_for(scheduler, tls)
     try:
-        client = stack.enter_context(Client(scheduler, security=security, timeout=CONNECT, set_as_default=False))
+        client = stack.enter_context(Client(scheduler, security=security, timeout=timeout, set_as_default=False))
     except (OSError, TimeoutError) as error:
         raise FleetRefused(f"--scheduler {scheduler} was not reached: {error}") from error
     return client, client.dashboard_link if has_dashboard() else None
