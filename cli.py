@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from .batch import demo, run_command
+from .batch import batch_command, demo, run_command
 from .batch.client import Client, ClientError, RequestRefused
+from .batch.fleet import worker_command
 from .batch.status_view import status_lines
 from .version import __version__
 
@@ -53,8 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     free.add_argument("--goal-mb", type=int, metavar="MB", help="stop when so much RAM came free")
     free.add_argument("--json", action="store_true", help="the answer as it is")
     free.set_defaults(run=_free)
+    batch_command.add_arguments(commands.add_parser("batch", help="run a workflow over a table or a folder of files"))
     run = run_command.add_arguments(commands.add_parser("run", help="start a server, and keep it running"))
     run.set_defaults(run=run_command.run)
+    worker = worker_command.add_arguments(commands.add_parser("worker", help="put a server at the disposal of batches"))
+    worker.set_defaults(run=worker_command.run)
     return parser
 
 

@@ -9,10 +9,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from .answers import JobEnd, QueueState, job_end
 from .errors import (
     BadAnswer,
     ClientError,
@@ -52,31 +53,8 @@ END_TIMEOUT = 3600.0
 """Seconds for one job to end; a long video on a slow card takes tens of minutes."""
 
 
-@dataclass(frozen=True)
-class QueueState:
-    """Prompt ids, in the order they will run."""
-
-    running: tuple[str, ...]
-    pending: tuple[str, ...]
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """All of them."""
-        return frozenset(self.running + self.pending)
-
-
-@dataclass(frozen=True)
-class JobEnd:
-    """How a prompt ended, as the server's history tells."""
-
-    id: str
-    ok: bool
-    reason: str = ""
-    """Why it failed: node, exception type and message; empty where it went well."""
-    outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether that URL is of this machine."""
     host = urllib.parse.urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -96,7 +74,7 @@ class Client:
         self.url = url.rstrip("/")
         self._timeout = timeout
         # A proxy of the environment must not see what goes to this machine.
-        handlers = [urllib.request.ProxyHandler({})] if _is_loopback(self.url) else []
+        handlers = [urllib.request.ProxyHandler({})] if is_loopback(self.url) else []
         self._opener = urllib.request.build_opener(*handlers)
 
     def call(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Any:
@@ -107,10 +85,28 @@ class Client:
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        with self.open(method, path, data, headers, timeout) as answer:
+            return _parsed(answer.read())
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        path: str,
+        data: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Ask `path`, and give the answer to be read while the block runs; its errors are told as `call`'s are.
+
+        Args:
+            data: the body; in pieces only with a `Content-Length` among the headers.
+            timeout: seconds for the answer to begin, and between two pieces of it.
+        """
+        request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)
         try:
             with self._opener.open(request, timeout=timeout or self._timeout) as answer:
-                return _parsed(answer.read())
+                yield answer
         except urllib.error.HTTPError as error:
             with error:
                 raise RequestRefused(error.code, _parsed_or_text(error.read())) from None
@@ -173,7 +169,7 @@ class Client:
         """How that prompt ended; None while it has not, or is not known."""
         answer = self.call("GET", f"/history/{urllib.parse.quote(prompt_id)}")
         entry = answer.get(prompt_id) if isinstance(answer, dict) else None
-        return None if entry is None else _job_end(prompt_id, entry)
+        return None if entry is None else job_end(prompt_id, entry)
 
     def queue(self) -> QueueState:
         """Return what runs and what waits."""
@@ -230,19 +226,3 @@ def _parsed_or_text(data: bytes) -> Any:
         return json.loads(data)
     except ValueError:
         return data.decode("utf-8", "replace")
-
-
-def _job_end(prompt_id: str, entry: Any) -> JobEnd:
-    """Read one entry of ComfyUI's history: `{"outputs": …, "status": {"status_str", "completed", "messages"}}`."""
-    if not isinstance(entry, dict):
-        raise BadAnswer(f"history of {prompt_id}: {entry!r}")
-    status = entry.get("status") or {}
-    ok = status.get("status_str") == "success"
-    reason = "" if ok else "failed"
-    for event, data in status.get("messages") or ():
-        if event == "execution_error":
-            node = f"{data.get('node_id')} {data.get('node_type')}"
-            reason = f"{node}: {data.get('exception_type')}: {str(data.get('exception_message')).strip()}"
-        elif event == "execution_interrupted":
-            reason = "interrupted"
-    return JobEnd(prompt_id, ok, reason, entry.get("outputs") or {})

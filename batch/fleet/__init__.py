@@ -1,0 +1,1 @@
+"""One batch on several machines: who gets which job, and Dask as the way there."""

@@ -1,0 +1,276 @@
+"""The way to the machines with Dask: each job is one task, tied to the one worker process that it is meant for.
+
+Dask by itself would run a task again wherever its result is lost. Tied to a process' address it cannot: when that
+process ends the task has nowhere to go, and the dispatcher decides, by the journal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from ...gate.retry import ErrorKind
+from ...version import __version__
+from ..joblist.job import Job
+from ..runner.options import RunOptions
+from ..runner.result import INPUT, OUTPUT, JobResult
+from .machine import ILL, Reading
+from .messages import Broken, Ended, Left, Message, Seen, Told
+from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
+from .worker_side import LEASES, LOOKS, SLOT, Order, as_result, at_desk, run_order, stop_lease
+
+WATCH = 1.0
+"""Seconds between two questions to the scheduler which workers there are."""
+SILENT = 30.0
+"""Seconds without a look of a machine (they come every two) after which it counts as gone: switched off, or cut off."""
+CARRIERS = 8
+"""Threads that carry files and fetch results."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Lease:
+    machine: str
+    address: str
+    future: Future[Any] | None = None
+
+
+class DaskTransport:
+    """One batch on one cluster.
+
+    Args:
+        client: of the cluster; closed by whoever opened it.
+        inbox: the dispatcher's.
+        here: whether the workers run on this machine and write to `options.out` themselves.
+        names: the only machines that count; None: all that come.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        inbox: queue.Queue[Message],
+        options: RunOptions,
+        *,
+        here: bool,
+        names: frozenset[str] | None = None,
+        silent: float = SILENT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._inbox, self._options, self._here, self._names = client, inbox, options, here, names
+        self._silent, self._clock = silent, clock
+        self._topic = f"resource-gate-batch-{options.batch_id}"
+        self._lock = threading.Lock()
+        self._leases: dict[str, _Lease] = {}
+        self._addresses: dict[str, tuple[str, float]] = {}
+        self._lost: dict[str, list[str]] = {}
+        """Address → leases given up while it was silent: they are stopped there when it is heard again."""
+        self._ending = threading.Event()
+        self._pool = ThreadPoolExecutor(CARRIERS, "resource-gate-carrier")
+        self._watcher = threading.Thread(target=self._watch, name="resource-gate-workers", daemon=True)
+
+    def __enter__(self) -> DaskTransport:
+        self._client.subscribe_topic(LOOKS, self._looked)
+        self._client.subscribe_topic(self._topic, self._told)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        with self._lock:
+            leases, self._leases = self._leases, {}
+        for lease in leases.values():
+            if lease.future is not None:
+                lease.future.release()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._watcher.join(WATCH * 5)
+
+    def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
+        """Have `machine` perform a job."""
+        address, _ = self._addresses.get(machine, ("", 0.0))
+        with self._lock:
+            self._leases[lease] = _Lease(machine, address)
+        self._pool.submit(self._carried, self._send, lease, job, address, first_attempt)
+
+    def drop(self, lease: str) -> None:
+        """Have it stop that job now."""
+        with self._lock:
+            known = self._leases.get(lease)
+        if known is not None:
+            self._pool.submit(self._stop, known.address, lease)
+
+    # -- on the carriers' threads
+
+    def _carried(self, work: Callable[..., None], lease: str, *arguments: Any) -> None:
+        """Do `work`; whatever it raises breaks the lease, and no more than that."""
+        try:
+            work(lease, *arguments)
+        except Exception as error:  # a thread's boundary: Dask raises what the network and the other side raise
+            log.debug("lease %s", lease, exc_info=error)
+            self._break(lease, f"the way to its machine broke ({type(error).__name__}: {error})")
+
+    def _send(self, lease: str, job: Job, address: str, first_attempt: int) -> None:
+        if not address:
+            self._break(lease, "its machine has just left")
+            return
+        files: list[str] = []
+        try:
+            if not self._here:
+                for number, file in enumerate(job.files):
+                    files.append(f"{LEASES}/{lease}/in{number}/{file.path.name}")
+                    send_file(self._desk(address), file.path, files[-1])
+        except (OSError, ParcelDamaged) as error:
+            if isinstance(error, ConnectionError):
+                raise
+            self._end(lease, JobResult(False, INPUT, f"an input file could not be sent: {error}"))
+            return
+        options = self._options if self._here else dataclasses.replace(self._options, out=Path("out"))
+        order = Order(lease, job, options, first_attempt, self._topic, self._here, tuple(files))
+        future = self._client.submit(
+            run_order,
+            order,
+            key=f"resource-gate-{job.name}-{lease}",
+            workers=[address],
+            allow_other_workers=False,
+            resources=SLOT,
+            pure=False,
+            retries=0,
+        )
+        with self._lock:
+            known = self._leases.get(lease)
+            if known is not None:
+                known.future = future
+        if known is None:  # its worker went meanwhile
+            future.release()
+            return
+        future.add_done_callback(lambda done: self._later(self._collect, lease, done, address))
+
+    def _later(self, work: Callable[..., None], lease: str, *arguments: Any) -> None:
+        if not self._ending.is_set():
+            self._pool.submit(self._carried, work, lease, *arguments)
+
+    def _collect(self, lease: str, future: Future[Any], address: str) -> None:
+        with self._lock:
+            if lease not in self._leases:
+                return
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                self._break(lease, "its worker process ended")
+            else:
+                text = f"the worker could not perform it: {type(error).__name__}: {error}"
+                self._end(lease, JobResult(False, ErrorKind.BUG.value, text))
+            return
+        if future.status != "finished":
+            self._break(lease, f"its task was {future.status}")
+            return
+        result = as_result(future.result())
+        if not self._here:
+            result = self._fetched(lease, result, address)
+        self._end(lease, result)
+        if not self._here:
+            self._desk(address)(remove_folder, f"{LEASES}/{lease}")
+
+    def _fetched(self, lease: str, result: JobResult, address: str) -> JobResult:
+        outputs = []
+        try:
+            for name in result.outputs:
+                target = self._options.out / name
+                fetch_file(self._desk(address), f"{LEASES}/{lease}/out/{name.as_posix()}", target)
+                outputs.append(target)
+        except (OSError, ParcelDamaged) as error:
+            if isinstance(error, ConnectionError):
+                raise
+            return dataclasses.replace(result, ok=False, error_kind=OUTPUT, error=str(error), outputs=tuple(outputs))
+        return dataclasses.replace(result, outputs=tuple(outputs))
+
+    def _desk(self, address: str) -> Callable[..., Any]:
+        def call(function: Callable[..., Any], *arguments: Any) -> Any:
+            return self._client.run(at_desk, function, arguments, workers=[address])[address]
+
+        return call
+
+    def _stop(self, address: str, lease: str) -> None:
+        self._client.run(stop_lease, lease, workers=[address], on_error="ignore")
+
+    # -- what comes back
+
+    def _close(self, lease: str) -> bool:
+        """Whether this ends the lease: one message each."""
+        with self._lock:
+            known = self._leases.pop(lease, None)
+        if known is not None and known.future is not None:
+            known.future.release()  # its result must lie nowhere: a lost one would be made again
+        return known is not None
+
+    def _end(self, lease: str, result: JobResult) -> None:
+        if self._close(lease):
+            self._inbox.put(Ended(lease, result))
+
+    def _break(self, lease: str, reason: str) -> None:
+        if self._close(lease):
+            self._inbox.put(Broken(lease, reason))
+
+    def _told(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, told = event
+        self._inbox.put(Told(told["lease"], told["event"]))
+
+    def _looked(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, told = event
+        name, address = told["machine"], told["address"]
+        if self._names is not None and name not in self._names:
+            return
+        try:
+            reading = Reading.from_dict(told["reading"])
+        except (KeyError, TypeError):
+            reading = Reading(time.time(), ILL)
+        if told["version"] != __version__:
+            why = f"its worker is of Resource Gate {told['version']}, this is {__version__}: install the same there"
+            reading = dataclasses.replace(reading, state=ILL, reason=why)
+        before, _ = self._addresses.get(name, (address, 0.0))
+        self._addresses[name] = address, self._clock()
+        if before != address:
+            self._gone(before, "its worker process ended, and another one took its place")
+        for lease in self._lost.pop(address, ()):
+            self._later(lambda lost, at=address: self._stop(at, lost), lease)
+        self._inbox.put(Seen(name, told["url"], reading))
+
+    # -- on the watcher's thread
+
+    def _watch(self) -> None:
+        while not self._ending.wait(WATCH):
+            try:
+                there = set(self._client.nthreads())
+            except Exception as error:  # a thread's boundary: the scheduler may be gone for a while
+                log.debug("the scheduler does not answer", exc_info=error)
+                there = None
+            for name, (address, heard) in list(self._addresses.items()):
+                if there is not None and address not in there:
+                    self._leave(name, address, "its worker process ended, or its connection broke")
+                elif self._clock() - heard > self._silent:
+                    reason = f"it has not been heard of for {self._silent:.0f} s"
+                    self._lost[address] = self._leave(name, address, reason)
+
+    def _leave(self, name: str, address: str, reason: str) -> list[str]:
+        if self._addresses.get(name, ("", 0.0))[0] == address:
+            del self._addresses[name]
+        self._inbox.put(Left(name, reason))
+        return self._gone(address, reason)
+
+    def _gone(self, address: str, reason: str) -> list[str]:
+        with self._lock:
+            leases = [lease for lease, known in self._leases.items() if known.address == address]
+        for lease in leases:
+            self._break(lease, reason)
+        return leases

@@ -1,0 +1,128 @@
+"""The jobs that wait for a machine: in the list's order, a stretch of them in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..joblist.job import Job
+from ..runner.result import JobResult
+from .learned_need import LearnedNeed, Need
+from .placement import Room, Wish, choose, nowhere
+
+WINDOW = 256
+"""Jobs that are looked at when a machine is free: their graphs are in memory, those of the others are not."""
+
+
+class Ledger(Protocol):
+    """What is needed of the runner's `Journal`; see there."""
+
+    def due(self) -> list[int]: ...  # noqa: D102 - as `Journal` says
+    def job(self, index: int) -> Job: ...  # noqa: D102
+    def start(self, index: int, server: str) -> int: ...  # noqa: D102
+    def end(self, index: int, result: JobResult) -> None: ...  # noqa: D102
+
+
+@dataclass(eq=False)
+class Open:
+    """A job that has no end yet: it waits, or a machine has it.
+
+    Attributes:
+        home: the machine that may still be at it; until `home_until` (steady clock) no other gets it.
+        barred: machine → why it does not get this job again.
+        moves: how often it had to go to a machine anew.
+        machine: the one that has it, or had it last.
+        peak: most bytes in use there while it ran, as our own looks saw them.
+        waiting: why it fits nowhere; empty where it does.
+        misfit_since: since when (steady clock).
+    """
+
+    job: Job
+    home: str = ""
+    home_until: float = 0.0
+    barred: dict[str, str] = field(default_factory=dict)
+    moves: int = 0
+    machine: str = ""
+    peak: int = 0
+    waiting: str = ""
+    told: str = ""
+    misfit_since: float | None = None
+
+
+class Line:
+    """Those that wait.
+
+    Args:
+        journal: holds what is due.
+        learned: what is known of jobs' needs.
+        need: tells a job's need instead of `learned`.
+        patience: seconds that a job which fits nowhere waits for a larger machine to join.
+    """
+
+    def __init__(self, journal: Ledger, learned: LearnedNeed, need: Need | None = None, patience: float = 0.0) -> None:
+        self._journal, self._learned, self._patience = journal, learned, patience
+        self._need = need or learned
+        self._due = deque(journal.due())
+        self._waiting: list[Open] = []
+        self._homes: dict[int, str] = {}
+        self._homes_until = 0.0
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._waiting)
+
+    def send_home(self, homes: Mapping[int, str], until: float) -> None:
+        """Until then give these jobs (by index) only to the machines that an earlier runner had given them to."""
+        self._homes, self._homes_until = dict(homes), until
+
+    def put(self, job: Open) -> None:
+        """Put a job back, in its place."""
+        self._waiting.append(job)
+        self._waiting.sort(key=lambda one: one.job.index)
+
+    def wish(self, job: Open, now: float) -> Wish[Open]:
+        """The job as placing sees it."""
+        held = job.home and now < job.home_until
+        return Wish(
+            job,
+            self._need(job.job),
+            self._learned.least(job.job),
+            self._learned.size(job.job),
+            frozenset({job.home}) if held else frozenset(),
+            frozenset(job.barred),
+        )
+
+    def place(self, rooms: Collection[Room], now: float) -> list[tuple[Open, str]]:
+        """Take from the line what machines can have now: the job and the machine's name."""
+        while self._due and len(self._waiting) < WINDOW:
+            job = self._journal.job(self._due.popleft())
+            self._waiting.append(Open(job, self._homes.pop(job.index, ""), self._homes_until))
+        given = [(wish.job, room.name) for wish, room in choose([self.wish(j, now) for j in self._waiting], rooms, now)]
+        for taken, _ in given:
+            self._waiting.remove(taken)
+            taken.home, taken.waiting, taken.told, taken.misfit_since = "", "", "", None
+        return given
+
+    def stuck(self, rooms: Collection[Room], now: float) -> list[tuple[Open, str]]:
+        """Take from the line what fits on no machine and has waited long enough for another: the job and the reason."""
+        taken = []
+        for job in list(self._waiting):
+            wish = self.wish(job, now)
+            job.waiting = "" if wish.only else nowhere(wish, rooms, lambda name, job=job: job.barred[name])  # type: ignore[misc]
+            if not job.waiting:
+                job.misfit_since = None
+                continue
+            job.misfit_since = now if job.misfit_since is None else job.misfit_since
+            if now - job.misfit_since >= self._patience:
+                self._waiting.remove(job)
+                taken.append((job, job.waiting))
+        return taken
+
+    def told(self) -> Iterator[Open]:
+        """Those whose reason to wait is another than when this was last asked."""
+        for job in self._waiting:
+            if job.waiting != job.told:
+                job.told = job.waiting
+                if job.waiting:
+                    yield job

@@ -1,0 +1,67 @@
+"""What reaches the dispatcher from the machines; and what it asks of the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..joblist.job import Job
+from ..runner.result import JobResult
+from .machine import Reading
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A machine has looked at its server. The first of these is how it joins."""
+
+    machine: str
+    url: str
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Left:
+    """A machine is no longer there: its worker process has ended, or its connection broke."""
+
+    machine: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something happened to a job that runs: one of the runner's events."""
+
+    lease: str
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job has come to its end on its machine, and its files are here."""
+
+    lease: str
+    result: JobResult
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Nobody knows what became of a job: its worker ended, or the way to it broke."""
+
+    lease: str
+    reason: str
+
+
+Message = Seen | Left | Told | Ended | Broken
+
+
+class Transport(Protocol):
+    """The way to the machines; its messages come into the dispatcher's inbox. A lease names one giving of one job."""
+
+    def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
+        """Have `machine` perform a job. Does not block; `Ended` or `Broken` follows, once."""
+        ...
+
+    def drop(self, lease: str) -> None:
+        """Have it stop that job now. Does not block; `Ended` (stopped) or `Broken` follows where it still runs."""
+        ...

@@ -1,0 +1,188 @@
+"""Who gets which job: by free memory and by what the job will need, never in turn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ...reclaim.action import human
+from .machine import DOWN, UP, Reading
+
+ROOM_PATIENCE = 60.0
+"""Seconds that an idle machine may lack room *now* for a job that fits it, before it is given the job all the same:
+somebody else's program may hold the memory for ever, and a server with Resource Gate frees or waits by itself."""
+HIGH = ("critical", "emergency")
+"""Levels at which a machine gets no further job: its server is busy freeing memory."""
+
+J = TypeVar("J")
+
+
+@dataclass
+class Room:
+    """A machine as placing sees it. Bytes.
+
+    Attributes:
+        reading: the last look.
+        rest: the least that was in use there whenever nothing ran: what a job comes on top of.
+        free: whether its slot is: one job a server.
+        proven: workflow → the most arithmetic of a job of it that this machine has done.
+        refuted: workflow → the least arithmetic of a job of it that ran out of memory here.
+        short_since: since when it lacks room for the job it would get; None where it does not.
+    """
+
+    name: str
+    reading: Reading | None = None
+    rest: int | None = None
+    free: bool = True
+    proven: dict[str, int] = field(default_factory=dict)
+    refuted: dict[str, int] = field(default_factory=dict)
+    short_since: float | None = None
+
+    def take(self, reading: Reading) -> None:
+        """Take in a look. What is known of the memory stays known while the server does not answer."""
+        if reading.ram is None and self.reading is not None:
+            reading = dataclasses.replace(reading, ram=self.reading.ram)
+            self.reading = reading
+            return
+        self.reading = reading
+        # While something runs the use tells nothing of the rest; the first look has to do until there is a better one.
+        if reading.ram is not None and (self.rest is None or (self.free and not reading.busy)):
+            self.rest = min(reading.ram.used, reading.ram.used if self.rest is None else self.rest)
+
+    @property
+    def ever(self) -> int | None:
+        """Room for a job when nothing else is there: up to the critical level; None where nothing tells."""
+        ram = self.reading.ram if self.reading else None
+        return None if ram is None or self.rest is None else max(0, ram.ceiling - self.rest)
+
+    @property
+    def now(self) -> int | None:
+        """Room for a job as things stand."""
+        ram = self.reading.ram if self.reading else None
+        return None if ram is None else max(0, ram.ceiling - ram.used)
+
+    def describe(self) -> str:
+        """Its room, and how that is reckoned, for a person."""
+        ram = self.reading.ram if self.reading else None
+        if ram is None or self.rest is None:
+            return f"{self.name} does not tell its memory"
+        share = ram.tiers.get("critical", 0.0)
+        return (
+            f"{self.name} has room for {human(self.ever or 0)} "
+            f"({share:.0%} of {human(ram.limit)}, less {human(self.rest)} in use at rest)"
+        )
+
+
+@dataclass(frozen=True)
+class Wish(Generic[J]):
+    """A job that waits, with what it will need.
+
+    Attributes:
+        need: bytes above a server's rest; None: nobody knows.
+        least: bytes below which it cannot run at all.
+        size: workflow and bytes of arithmetic, to compare it with jobs done.
+        only: machines it is held to; empty: any.
+        barred: machines it must not go to any more.
+    """
+
+    job: J
+    need: int | None
+    least: int = 0
+    size: tuple[str, int] = ("", 0)
+    only: frozenset[str] = frozenset()
+    barred: frozenset[str] = frozenset()
+
+
+def fits(wish: Wish[J], room: Room) -> bool:
+    """Whether the job may ever be given to that machine."""
+    if room.name in wish.barred or (wish.only and room.name not in wish.only):
+        return False
+    kind, amount = wish.size
+    if amount and kind in room.refuted and amount >= room.refuted[kind]:
+        return False
+    if kind in room.proven and amount <= room.proven[kind]:
+        return True
+    ever = room.ever
+    return ever is None or wish.need is None or wish.need <= ever
+
+
+def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
+    """Whether it is worth a try on that machine, though prediction says no, because no other has more room.
+
+    A server with Resource Gate drops what the prompt no longer needs between its nodes; then a job comes through
+    with little more than its largest picture.
+    """
+    ever = room.ever
+    if ever is None or not wish.least or wish.least > ever or room.name in wish.barred:
+        return False
+    if not room.reading or not room.reading.gated or wish.size[0] in room.refuted:
+        return False
+    return all((other.ever or 0) <= ever for other in rooms if other.name not in wish.barred)
+
+
+def choose(
+    wishes: Sequence[Wish[J]],
+    rooms: Collection[Room],
+    now: float,
+    patience: float = ROOM_PATIENCE,
+) -> list[tuple[Wish[J], Room]]:
+    """Give waiting jobs to free machines; at most one each.
+
+    The machine with the most free memory chooses first. It takes a job that fewest others could take, so that a large
+    machine does large jobs while there are any, and of those the first in the list's order.
+
+    Args:
+        now: seconds on a steady clock.
+        patience: see `ROOM_PATIENCE`.
+    """
+    left = list(wishes)
+    given: list[tuple[Wish[J], Room]] = []
+    known = [room for room in rooms if room.reading is not None and room.reading.state != DOWN]
+    takers = sorted(filter(_takes, known), key=lambda room: -1 if room.now is None else room.now, reverse=True)
+    for room in takers:
+        mine = [wish for wish in left if fits(wish, room)]
+        if not mine:
+            mine = [w for w in left if not any(fits(w, r) for r in rooms) and fits_tightly(w, room, rooms)]
+        if not mine:
+            continue
+        others = {id(wish): sum(fits(wish, other) for other in known) for wish in mine}
+        wish = min(mine, key=lambda wish: (not wish.only, others[id(wish)]))
+        if _must_wait(wish, room, now, patience):
+            continue
+        room.short_since = None
+        given.append((wish, room))
+        left.remove(wish)
+    return given
+
+
+def _takes(room: Room) -> bool:
+    reading = room.reading
+    return room.free and reading is not None and reading.state == UP and reading.level not in HIGH
+
+
+def _must_wait(wish: Wish[J], room: Room, now: float, patience: float) -> bool:
+    """Whether the machine should first get rid of what fills it."""
+    if room.now is None or wish.need is None or wish.need <= room.now or (room.reading and room.reading.gated):
+        return False
+    if room.short_since is None:
+        room.short_since = now
+    return now - room.short_since < patience
+
+
+def nowhere(wish: Wish[J], rooms: Collection[Room], why: Callable[[str], str] = lambda _: "") -> str:
+    """Why no machine can ever take that job, with the numbers; empty where one can, or may be able to.
+
+    Args:
+        why: why a machine that the job is barred from is no choice any more, by name.
+    """
+    if not rooms or any(fits(wish, room) or fits_tightly(wish, room, rooms) for room in rooms):
+        return ""
+    reasons = []
+    for room in rooms:
+        told = why(room.name) if room.name in wish.barred else ""
+        refuted = wish.size[0] in room.refuted
+        reasons.append(told or (f"{room.name} ran out of memory with one like it" if refuted else room.describe()))
+    need = f"it needs about {human(wish.need)}" if wish.need is not None else "its need is not known"
+    return f"it fits on no machine: {need}; " + "; ".join(reasons)

@@ -1,0 +1,1 @@
+"""What a batch looks like while it runs: on a terminal, as plain lines, or as JSON lines."""

@@ -1,0 +1,86 @@
+"""The views on a running batch, and which of them fits where its output goes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+from .lines import Lines
+from .state import BatchState
+
+
+class View(Protocol):
+    """Shows a batch. Events may come from any thread."""
+
+    def on(self, event: Mapping[str, Any]) -> None:
+        """Take one event of the batch."""
+        ...
+
+    def close(self) -> None:
+        """Leave the output as it shall stay; further events are ignored."""
+        ...
+
+
+class PlainView:
+    """One line for what matters, with the time of day: for log files and pipes."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._state = BatchState()
+        self._lines = Lines()
+        self._lock = threading.Lock()
+        self._open = True
+
+    def on(self, event: Mapping[str, Any]) -> None:
+        """Write the event's line, if it has one."""
+        with self._lock:
+            if not self._open:
+                return
+            self._state.apply(event)
+            line = self._lines.line(event, self._state)
+            if line:
+                clock = time.strftime("%H:%M:%S", time.localtime(self._state.now or None))
+                self._out.write(f"{clock} {line}\n")
+                self._out.flush()
+
+    def close(self) -> None:
+        """Stop writing."""
+        with self._lock:
+            self._open = False
+
+
+class JsonView:
+    """Every event as a line of JSON, for programs; what JSON has no form for becomes a text."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._open = True
+
+    def on(self, event: Mapping[str, Any]) -> None:
+        """Write the event."""
+        with self._lock:
+            if self._open:
+                self._out.write(json.dumps(dict(event), default=str) + "\n")
+                self._out.flush()
+
+    def close(self) -> None:
+        """Stop writing."""
+        with self._lock:
+            self._open = False
+
+
+def make_view(out: TextIO, as_json: bool = False) -> View:
+    """Return the view that fits: JSON lines if asked for, rich on a terminal where rich is installed, else plain."""
+    if as_json:
+        return JsonView(out)
+    if out.isatty():
+        try:
+            from .rich_view import RichView
+        except ImportError:
+            return PlainView(out)
+        return RichView(out)
+    return PlainView(out)

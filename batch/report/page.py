@@ -1,0 +1,149 @@
+"""The report's page: one file without scripts or anything from elsewhere, to be mailed and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import PurePath
+from string import Template
+from typing import Any
+
+from ..progress.wording import duration, size
+from .plot import legend, memory_plot
+from .style import STYLE
+
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>$title</title><style>$style</style></head><body>
+<h1>$title</h1>
+<div class="mute">$about</div>
+<dl>$facts</dl>
+$plot
+$failures
+<h2>Jobs</h2>
+<div class="scroll"><table><thead><tr>$head</tr></thead><tbody>
+$rows
+</tbody></table></div>
+</body></html>
+""")
+HEAD = (
+    ("#", "n"), ("Job", ""), ("State", ""), ("Time", "n"), ("Waited", "n"), ("Tries", "n"), ("Peak RAM", "n"),
+    ("Peak VRAM", "n"), ("Server", ""), ("Outputs, errors, actions", ""),
+)  # fmt: skip
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """Return the page; whatever the data holds is escaped, and what it lacks is left empty.
+
+    Args:
+        data: what the journal's `report()` returns.
+    """
+    batch, jobs = data.get("batch") or {}, list(data.get("jobs") or ())
+    title = escape(f"Batch {_name(batch.get('workflow')) or batch.get('id') or ''}".strip())
+    drawing = memory_plot(data)
+    return PAGE.substitute(
+        title=title,
+        style=STYLE,
+        about=_about(batch),
+        facts="".join(_fact(name, value, kind) for name, value, kind in _facts(batch, jobs)),
+        plot=f"<h2>Memory</h2>{_keys(data)}{drawing}" if drawing else "",
+        failures=_failures(jobs),
+        head="".join(f'<th class="{kind}" scope="col">{escape(name)}</th>' for name, kind in HEAD),
+        rows="\n".join(_row(job) for job in jobs),
+    )
+
+
+def _about(batch: Mapping[str, Any]) -> str:
+    parts = []
+    if batch.get("workflow"):
+        parts.append(f"workflow {batch['workflow']}")
+    if batch.get("source"):
+        parts.append(f"rows from {batch['source']}")
+    servers = [str(server) for server in batch.get("servers") or ()]
+    if servers:
+        parts.append("on " + ", ".join(servers))
+    if batch.get("started_at"):
+        parts.append("started " + time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(batch["started_at"]))))
+    return escape("; ".join(parts))
+
+
+def _facts(batch: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, str, str]]:
+    done, failed, total = (int(batch.get(key) or 0) for key in ("done", "failed", "total"))
+    yield "Done", f"{done} of {total}", "ok" if done == total else ""
+    yield "Failed", str(failed), "bad" if failed else ""
+    if total - done - failed:
+        yield "Not done yet", str(total - done - failed), ""
+    yield "Tried again", str(int(batch.get("retried") or 0)), ""
+    if batch.get("started_at") and batch.get("ended_at"):
+        yield "Took", duration(float(batch["ended_at"]) - float(batch["started_at"])), ""
+    times = sorted(float(job["seconds"]) for job in jobs if job.get("state") == "done" and job.get("seconds"))
+    if times:
+        yield "A job, middle", duration(times[len(times) // 2]), ""
+        yield "Longest", duration(times[-1]), ""
+    peaks = [float(job["peak_ram"]) for job in jobs if job.get("peak_ram")]
+    if peaks:
+        yield "Highest RAM", size(max(peaks)), ""
+
+
+def _fact(name: str, value: str, kind: str) -> str:
+    return f'<div><dt>{escape(name)}</dt><dd class="{kind}">{escape(value)}</dd></div>'
+
+
+def _keys(data: Mapping[str, Any]) -> str:
+    lines = [
+        f'<span class="key"><svg viewBox="0 0 22 10" aria-hidden="true"><line class="line l{number}" x1="0" x2="22"'
+        f' y1="5" y2="5"/></svg>{escape(server or "server")}</span>'
+        for server, number in legend(data)
+    ]
+    text = '<span class="mute">share of the limit; below, each job from start to end</span>'
+    return f"<div>{''.join(lines)}{text}</div>"
+
+
+def _failures(jobs: Sequence[Mapping[str, Any]]) -> str:
+    failed = [job for job in jobs if job.get("state") == "failed"]
+    if not failed:
+        return ""
+    items = "".join(f"<li><b>{escape(str(job.get('name', '')))}</b>: {_error(job)}</li>" for job in failed)
+    return f'<h2 class="bad">Failed</h2><ul>{items}</ul>'
+
+
+def _error(job: Mapping[str, Any]) -> str:
+    node = f" (node {job['node']})" if job.get("node") else ""
+    kind = f" [{job['error_kind']}]" if job.get("error_kind") else ""
+    return escape(f"{job.get('error') or 'no reason told'}{node}{kind}")
+
+
+def _row(job: Mapping[str, Any]) -> str:
+    state = str(job.get("state", ""))
+    kind = {"done": "ok", "failed": "bad"}.get(state, "mute")
+    vram = job.get("peak_vram") or {}
+    gpus = [size(float(peak)) if len(vram) == 1 else f"{name} {size(float(peak))}" for name, peak in vram.items()]
+    more = [f'<span title="{escape(str(path))}">{escape(_name(path))}</span>' for path in job.get("outputs") or ()]
+    if job.get("error"):
+        more.append(f'<span class="bad">{_error(job)}</span>')
+    more += [f'<span class="mute">{escape(str(action))}</span>' for action in job.get("actions") or ()]
+    listed = f"<ul>{''.join(f'<li>{each}</li>' for each in more)}</ul>" if len(more) > 1 else "".join(more)
+    cells = (
+        ("n", str(int(job.get("index") or 0) + 1)),
+        ("name", escape(str(job.get("name", "")))),
+        (kind, escape(state)),
+        ("n", _seconds(job.get("seconds"))),
+        ("n", _seconds(job.get("wait"))),
+        ("n", str(job.get("attempts") or "")),
+        ("n", size(float(job["peak_ram"])) if job.get("peak_ram") else ""),
+        ("n", escape(", ".join(gpus))),
+        ("", escape(str(job.get("server") or ""))),
+        ("more", listed),
+    )
+    drawn = "".join(f'<td class="{name}">{text}</td>' for name, text in cells)
+    return f"<tr>{drawn}</tr>"
+
+
+def _seconds(value: Any) -> str:
+    return duration(float(value)) if value else ""
+
+
+def _name(path: Any) -> str:
+    return PurePath(str(path).replace("\\", "/")).name if path else ""

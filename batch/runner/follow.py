@@ -1,0 +1,148 @@
+"""Follows a prompt to its end: events where they come, and a look behind them, since a socket may be silent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..answers import JobEnd
+from ..errors import JobLost, JobTimeout
+from .events import Tell, event
+from .memory import MemoryWatch
+from .prompt import Prompt
+from .server import Server
+from .stopping import StoppedNow
+
+LISTEN = 0.5
+"""Seconds to wait for an event at a time: how long a stop may go unnoticed."""
+BEHIND = 5.0
+"""Seconds between two looks at queue and history behind a living socket."""
+BLIND = (0.05, 1.0)
+"""Seconds between two looks with no socket, or before it has told of the prompt: the first, growing to the last."""
+GROWTH = 1.5
+SILENT = 3.0
+"""Seconds after which an end that no event told says that the socket is silent: what is lost comes no later."""
+PROGRESS_EVERY = 0.2
+"""Seconds between two progress events: a sampler tells every step."""
+ENDS = ("execution_success", "execution_error", "execution_interrupted")
+
+
+class Follower:
+    """Follows prompts of one job at one server.
+
+    Args:
+        index: the job's.
+        timeout: seconds a prompt may take once it runs; 0: for ever.
+        memory: looked at meanwhile.
+    """
+
+    def __init__(
+        self, server: Server, index: int, tell: Tell, stop: threading.Event, timeout: float, memory: MemoryWatch
+    ) -> None:
+        self._server, self._index, self._tell, self._stop = server, index, tell, stop
+        self._timeout, self._memory = timeout, memory
+        self._prompt: Prompt
+        self._look_at = 0.0
+        self._heard = False
+        self._blind = BLIND[0]
+        self._began: float | None = None
+        self._why = ""
+        self._progress_after = 0.0
+        self.waited = 0.0
+        """Seconds that prompts waited in the server's queue."""
+
+    def until_end(self, prompt: Prompt) -> JobEnd:
+        """Return how `prompt` ended. May be called again for the same one after the server was gone.
+
+        Raises:
+            JobLost: the server does not know it (any more).
+            JobTimeout: it ran too long.
+            StoppedNow: the stop was asked for.
+            ServerGone, ServerSilent: as their names say.
+        """
+        self._prompt = prompt
+        self._blind, self._heard = BLIND[0], False
+        since = time.monotonic()
+        self._look_at = since + (BLIND[0] if self._server.listening else 0.0)
+        try:
+            while True:
+                if self._stop.is_set():
+                    raise StoppedNow
+                ended = self._listen() if self._server.listening else self._sleep()
+                self._memory.look_if_due()
+                now = time.monotonic()
+                if ended or now >= self._look_at:
+                    end = self._look()
+                    if end is not None:
+                        if not ended and now - since > SILENT:
+                            self._server.is_silent(self._tell)
+                        return end
+                    # The end is told a moment before it is in the history; then it is asked for at short intervals.
+                    self._blind = BLIND[0] if ended else min(self._blind * GROWTH, BLIND[1])
+                    patient = self._heard and not ended and self._server.listening
+                    self._look_at = time.monotonic() + (BEHIND if patient else self._blind)
+                if self._timeout and self._began is not None and now - self._began > self._timeout:
+                    raise JobTimeout(f"it has not ended after {self._timeout:.0f} s")
+        finally:
+            self.waited += max(0.0, (self._began or time.monotonic()) - since)
+
+    def _sleep(self) -> bool:
+        self._stop.wait(max(0.0, self._look_at - time.monotonic()))
+        return False
+
+    def _listen(self) -> bool:
+        """Take one event; whether it says that our prompt has ended."""
+        said = self._server.next_event(max(0.0, min(LISTEN, self._look_at - time.monotonic())))
+        if said is None:
+            return False
+        data, kind = said["data"], said.get("type")
+        if data.get("prompt_id") != self._prompt.id:
+            return False
+        self._heard = True
+        if kind in ENDS or (kind == "executing" and data.get("node") is None):
+            return True
+        self._runs()
+        if kind == "progress":
+            self._progress(str(data.get("node") or ""), data)
+        elif kind == "executing":
+            self._progress(str(data["node"]), {})
+        return False
+
+    def _look(self) -> JobEnd | None:
+        """Ask queue and history.
+
+        Raises:
+            JobLost: it is in neither.
+        """
+        queue = self._server.client.queue()
+        end = self._prompt.end()
+        if end is not None:
+            return end
+        if self._prompt.id in queue.running:
+            self._runs()
+        elif self._prompt.id in queue.pending:
+            before = len(queue.running) + queue.pending.index(self._prompt.id)
+            health = self._memory.last
+            held = health.reason if health is not None and health.gate != "open" else ""
+            self._waits(held or (f"{before} prompts before it in the server's queue" if before else "about to start"))
+        else:
+            raise JobLost(f"{self._server.name} knows nothing of it any more")
+        return None
+
+    def _runs(self) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def _waits(self, why: str) -> None:
+        if why != self._why:
+            self._why = why
+            self._tell(event("waiting", index=self._index, reason=why))
+
+    def _progress(self, node: str, data: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if now >= self._progress_after or data.get("value") == data.get("max", -1):
+            self._progress_after = now + PROGRESS_EVERY
+            value, most = data.get("value"), data.get("max")
+            self._tell(event("progress", index=self._index, node=node, value=value, max=most))

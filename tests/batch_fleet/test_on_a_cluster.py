@@ -1,0 +1,124 @@
+"""Real Dask processes and real embedded hosts: a worker killed in mid-batch, and two machines of different size."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from resource_gate.batch.fleet.machine import look
+from resource_gate.batch.fleet.placement import Room
+from resource_gate.batch.fleet.run_fleet import run_fleet
+from resource_gate.batch.joblist.job import Job
+from resource_gate.batch.runner.book import Book
+from resource_gate.batch.runner.journal import Journal
+from resource_gate.batch.runner.options import RunOptions
+from resource_gate.batch.runner.stopping import Stopping
+from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.verify import check_clip
+
+MIB = 1024**2
+LARGE, SMALL = 1600 * MIB, 400 * MIB
+
+
+@pytest.fixture
+def two_servers(tmp_path: Path) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """A large and a small embedded host."""
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(ServerProcess(ServerSpec(None, limit=limit), tmp_path / name))
+            for name, limit in (("large", LARGE), ("small", SMALL))
+        ]
+        yield servers[0], servers[1]
+
+
+def dask_workers() -> list[psutil.Process]:
+    found = psutil.Process().children(recursive=True)
+    return [process for process in found if "spawn_main" in " ".join(process.cmdline())]
+
+
+def test_a_killed_worker_costs_no_job_and_the_small_machine_gets_only_what_fits(
+    two_servers: tuple[ServerProcess, ServerProcess],
+    clip: Callable[..., Job],
+    open_journal: Callable[..., Journal],
+    tmp_path: Path,
+) -> None:
+    large, small = two_servers
+    jobs = [
+        clip(0, width=160, height=90, frames=24),
+        clip(1, width=160, height=90, frames=24),
+        clip(2, width=640, height=360, frames=97, scale=1),
+        clip(3, width=640, height=360, frames=97, scale=1),
+        *(clip(n, width=160, height=90, frames=24) for n in range(4, 10)),
+    ]
+    journal = open_journal(jobs)
+    events: list[Mapping[str, Any]] = []
+    killed: list[int] = []
+    rooms = {server.url.partition("//")[2]: Room("") for server in two_servers}
+    for server in two_servers:
+        rooms[server.url.partition("//")[2]].take(look(server.client))
+
+    def show(event: Mapping[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "progress" and event["index"] == 2 and not killed:
+            for process in dask_workers():
+                killed.append(process.pid)
+                process.kill()
+
+    book = Book(journal, show)
+    options = RunOptions(tmp_path / "out", journal.meta["id"], reconnect_wait=1.0, settle=1.0)
+    left = run_fleet(journal, options, book.tell, Stopping(), servers=[large.url, small.url])
+
+    assert left == "" and len(killed) == 2
+    rows = journal.report()["jobs"]
+    assert [(row["name"], row["state"], row["error"]) for row in rows] == [(job.name, "done", "") for job in jobs]
+    for row, job in zip(rows, jobs, strict=True):
+        frames = 97 if row["index"] in (2, 3) else 24
+        size = (640, 360) if row["index"] in (2, 3) else (320, 180)
+        (output,) = row["outputs"]
+        assert check_clip(Path(output), frames, *size).whole, job.name
+    assert all(server.alive for server in two_servers)
+    # The servers' own histories tell of every prompt that ran, whoever asked for it.
+    ran = [server.client.call("GET", "/history") for server in two_servers]
+    assert sum(map(len, ran)) == len(jobs)
+    need = 2 * 97 * 640 * 360 * 12
+    for row in rows:
+        if row["index"] in (2, 3):
+            ever = rooms[row["server"]].ever
+            assert ever is not None and need <= ever
+    assert {row["server"] for row in rows} == set(rooms)
+
+
+def test_ctrl_c_twice_takes_the_prompts_off_the_servers_and_leaves_the_jobs_to_be_done(
+    two_servers: tuple[ServerProcess, ServerProcess], open_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    graph = {"1": {"class_type": "Allocate", "inputs": {"mb": 1, "seconds": 600.0}}}
+    journal = open_journal([Job(n, f"job{n}", graph) for n in range(3)])
+    stopping = Stopping()
+    started = threading.Event()
+
+    def show(event: Mapping[str, Any]) -> None:
+        if event["event"] == "progress":
+            started.set()
+
+    def stop() -> None:
+        started.wait(60)
+        while not all(server.client.queue().running for server in two_servers):
+            time.sleep(0.05)
+        stopping.ask()
+        stopping.ask()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    options = RunOptions(tmp_path / "out", journal.meta["id"], settle=1.0)
+    left = run_fleet(journal, options, Book(journal, show).tell, stopping, servers=[s.url for s in two_servers])
+    thread.join()
+    assert left == ""
+    assert journal.counts()["planned"] == 3
+    assert all(not server.client.queue().ids for server in two_servers)
