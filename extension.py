@@ -204,6 +204,7 @@ class Extension:
     def stop(self) -> None:
         """Stop the sampler and close the journal. The hooks stay, and let everything pass as the gate says."""
         self.sampler.stop()
+        self.panel.stop()
         self.journal.close()
 
     def nodes(self) -> Sequence[PassNode]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .api.batch import BatchRoutes
+from .api.event_thread import EventThread
 from .api.panel import PanelRoutes
 from .api.watch import Watchers
 from .gate.batch import Batch
@@ -24,7 +24,8 @@ from .reclaim.action import ActionLog
 from .reclaim.preview import FreePreview
 from .settings import SettingsStore
 
-log = logging.getLogger(__name__)
+News = tuple[str, list[str], "dict[str, Any] | None"]
+"""The kind of an event, the ids that it is about, and with `batch_ended` the summary."""
 
 
 class PanelHost(QueueHost, Protocol):
@@ -64,10 +65,15 @@ class PanelFeed:
         self._store = store
         self._preview = preview
         self._settings_view = settings_view
-        self._told = False
+        self._news = EventThread(self._send)
         self.stop_after = StopAfterCurrent(gate.admission.pause)
         self.events = BatchEvents(
-            stories, self.stop_after, gate.progress, lambda: self._host.view().pending, self._tell
+            stories,
+            self.stop_after,
+            gate.progress,
+            lambda: self._host.view().pending,
+            lambda: gate.brake.job_peak.ram,
+            self._tell,
         )
         self.listener = ObservedGate(gate, self.events)
         """What the host is to tell of prompts."""
@@ -88,6 +94,11 @@ class PanelFeed:
         BatchRoutes(batch).add_to(self._host.routes)
         PanelRoutes(self).add_to(self._host.routes)
         self._actions.listen(self.events.on_action)
+        self._news.start()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._news.stop()
 
     def resumed(self) -> None:
         """The gate is open again by hand: what was to stop does not."""
@@ -124,20 +135,17 @@ class PanelFeed:
         self.state_changed()
 
     def _tell(self, kind: str, ids: Sequence[str], summary: dict[str, Any] | None) -> None:
-        clients = self._watchers.current()
-        if not clients:
-            return
-        try:
-            event = {
-                "kind": kind,
-                "job": self._journal.rows.job(ids[0]) if len(ids) == 1 else None,
-                "count": len(ids),
-                "batch": self.view.as_dict(),
-                "summary": summary,
-            }
-            for client in clients:
-                self._host.push("resource_gate.batch", event, client)
-        except Exception:  # a boundary: who changed something goes on, told to the panel or not
-            if not self._told:
-                self._told = True
-                log.exception("the panel is not told of the batch (told once)")
+        if self._watchers.current():
+            self._news.put((kind, list(ids), summary))
+
+    def _send(self, news: News) -> None:
+        kind, ids, summary = news
+        event = {
+            "kind": kind,
+            "job": self._journal.rows.job(ids[0]) if len(ids) == 1 else None,
+            "count": len(ids),
+            "batch": self.view.as_dict(),
+            "summary": summary,
+        }
+        for client in self._watchers.current():
+            self._host.push("resource_gate.batch", event, client)

@@ -38,6 +38,7 @@ class BatchEvents:
 
     Args:
         pending: how many prompts wait.
+        peak: bytes resident at the highest point of the job that ended last.
         tell: called on the thread that it happens on; it must be quick where nobody watches.
     """
 
@@ -47,6 +48,7 @@ class BatchEvents:
         stop: StopAfterCurrent,
         progress: BatchProgress,
         pending: Callable[[], int],
+        peak: Callable[[], int],
         tell: Tell,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -54,6 +56,7 @@ class BatchEvents:
         self._stop = stop
         self._progress = progress
         self._pending = pending
+        self._peak = peak
         self._tell = tell
         self._wall = wall
         self._tally = _Tally()
@@ -89,10 +92,8 @@ class BatchEvents:
 
     def ended(self, outcome: Outcome) -> None:
         """It is over."""
-        told = self._progress.as_dict(0)
-        last = told["last_job"] or {}
-        tally = self._of_this_batch(told)
-        tally.peak_ram = max(tally.peak_ram, last.get("peak_ram") or 0)
+        tally = self._of_this_batch()
+        tally.peak_ram = max(tally.peak_ram, self._peak())
         tally.ended_at = self._wall()
         tally.open = True
         self._stories.ended(outcome)
@@ -107,7 +108,7 @@ class BatchEvents:
         """Something was freed."""
         self._stories.on_action(action)
         if not action.dry_run:
-            tally = self._of_this_batch(self._progress.as_dict(0))
+            tally = self._of_this_batch()
             tally.actions += 1
             tally.freed += action.freed
 
@@ -122,15 +123,14 @@ class BatchEvents:
             self.summary = self._summary(tally)
             self._tell("batch_ended", [], self.summary)
 
-    def _of_this_batch(self, told: dict[str, Any]) -> _Tally:
-        if told["started_at"] != self._tally.started_at:
-            self._tally = _Tally(told["started_at"])
+    def _of_this_batch(self) -> _Tally:
+        if self._progress.started_at != self._tally.started_at:
+            self._tally = _Tally(self._progress.started_at)
         return self._tally
 
     def _summary(self, tally: _Tally) -> dict[str, Any]:
-        told = self._progress.as_dict(0)
         return {
-            **{name: told[name] for name in ("done", "failed", "retried")},
+            **self._progress.counts,
             "seconds": max(0.0, tally.ended_at - (tally.started_at or tally.ended_at)),
             "peak_ram": tally.peak_ram or None,
             "freed": tally.freed,

@@ -67,6 +67,17 @@ class BatchProgress:
         """Times that a job of this batch was tried again."""
         return self._batch.retried
 
+    @property
+    def started_at(self) -> float | None:
+        """When this batch began, in seconds since the epoch; None before the first."""
+        return self._batch.started_at
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs of this batch that are done, and failed, and how often one was tried again."""
+        with self._lock:
+            return {"done": self._batch.done, "failed": self._batch.failed, "retried": self._batch.retried}
+
     def put_back(self, job_id: str) -> None:
         """A running job waits again, for another try."""
         with self._lock:

@@ -77,6 +77,7 @@ class Batch:
             self.stop,
             progress,
             lambda: self.pending,
+            lambda: 7,
             lambda *event: self.told.append(event),
             machine.wall,
         )
