@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .api.batch import BatchRoutes
 from .api.metrics import Metrics
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
-from .gate.batch import Batch
 from .gate.brake import Brake
 from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.idle import IdleRelease
+from .gate.job_story import JobStories
 from .gate.journal import Journal
 from .gate.orderly import at_orderly_end
 from .gate.progress import BatchProgress
@@ -36,10 +35,12 @@ from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
 from .nodes import free_memory, resource_gate, resource_status
 from .nodes.spec import PassNode
+from .panel_feed import PanelFeed
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
 from .reclaim.host import MemoryHost
 from .reclaim.ladder import Ladder
+from .reclaim.preview import FreePreview
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
 from .reclaim.start_up import freeze_start_up
@@ -110,7 +111,13 @@ class Extension:
             dry_run=lambda: self.settings.reclaim.dry_run,
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
-        self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
+        stories = JobStories()
+        self.journal = Journal(
+            host.data_folder,
+            lambda: self.settings.gate.deaths,
+            host.output_folder,
+            story=lambda job_id: stories.of(job_id).columns,
+        )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.gate = Gate(
             Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
@@ -131,14 +138,19 @@ class Extension:
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
         self.temp = TempRoutine(cleaner, host, self.actions, lambda: self.settings)
         self.watchers = Watchers(changed=self._watched)
+        self.preview = FreePreview(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
+        self.panel = PanelFeed(
+            *(host, self.gate, self.journal, stories, self.watchers, self.actions, self.store, self.preview),
+            self.settings_view,
+        )
         self._restore = Restore(
             self.journal.rows,
             host,
             lambda: self.settings,
             lambda: self.watchers.ever,
             lambda work: host.on_worker(lambda place: work()),
+            restored=self.panel.restored,
         )
-        self.batch = Batch(self.journal, self._restore)
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self._status = Status(
             host,
@@ -148,7 +160,7 @@ class Extension:
             self.gate.progress,
             self.actions,
             self._problems,
-            self.batch.counts,
+            self.panel.view.more,
         )
         self._metrics = Metrics(
             host,
@@ -170,11 +182,11 @@ class Extension:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
         self.journal.write_behind(answers_wait=self.host.hold_answers(self.journal.on_disk))
-        self.host.attach(self.gate)
+        self.host.attach(self.panel.listener)
         at_orderly_end(self.journal.close)
         self._restore.begin()
         Routes(self, self.watchers).add_to(self.host.routes)
-        BatchRoutes(self.batch).add_to(self.host.routes)
+        self.panel.start(self._restore)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)
@@ -184,6 +196,7 @@ class Extension:
         self.sampler.listen(self._note_memory)
         self.sampler.listen(lambda sample: self.stuck.look())
         self.sampler.listen(self.past.add)
+        self.sampler.listen(self.panel.events.on_sample)
         self.sampler.listen(self._push_status)
         self.host.on_worker(lambda place: freeze_start_up())
         self.sampler.start()
@@ -198,6 +211,7 @@ class Extension:
     def stop(self) -> None:
         """Stop the sampler and close the journal. The hooks stay, and let everything pass as the gate says."""
         self.sampler.stop()
+        self.panel.stop()
         self.journal.close()
 
     def nodes(self) -> Sequence[PassNode]:
@@ -228,6 +242,10 @@ class Extension:
         """Free memory now."""
         return self._request.free(level, goal).as_dict()
 
+    def dry_run(self, level: Level) -> dict[str, Any]:
+        """Tell what freeing would do."""
+        return self.preview.free(level)
+
     def history(self, since: float, points: int) -> list[dict[str, Any]]:
         """The last hour, thinned."""
         return self.past.since(since, points)
@@ -249,6 +267,7 @@ class Extension:
     def resume(self) -> None:
         """Let them start again."""
         self.gate.admission.resume()
+        self.panel.resumed()
         self.host.wake()
         log.info("resumed by hand")
         self._push_status(None)
@@ -303,6 +322,7 @@ class Extension:
         self._request.free_soon(Level.EMERGENCY, why)
 
     def _gate_changed(self, state: GateState) -> None:
+        self.panel.state_changed()
         self._push_status(None)
 
     def _push_status(self, sample: Sample | None) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,21 @@ class SettingsStore:
         for listener in self._listeners:
             listener(current)
         return current
+
+    def reset(self, fields: Sequence[str] | None = None) -> Settings:
+        """Put these (`ram.warning`) back to their defaults, or all; the environment still wins. Raises as `change`."""
+        defaults = Settings().model_dump()
+        change: dict[str, dict[str, Any]] = {}
+        unknown = []
+        for field in fields or ():
+            section, _, name = field.partition(".")
+            if name in defaults.get(section, {}):
+                change.setdefault(section, {})[name] = defaults[section][name]
+            else:
+                unknown.append(Refusal(field, "there is no such setting", None))
+        if unknown:
+            raise SettingsRefused(unknown)
+        return self.change(defaults if fields is None else change)
 
     def _read(self) -> Settings:
         if self._path is None:

@@ -1,4 +1,4 @@
-"""The routes of the batch: `GET batch`, `POST batch/restore`, `POST batch/release`."""
+"""The routes of the batch: `GET batch`, `POST batch/restore`, `batch/release`, `batch/retry`, `batch/stop`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from .routes import answered, json_body
-from .schemas import BadRequest, Page, Release, RestoreBatch, parse
+from .schemas import BadRequest, Nothing, Page, Release, RestoreBatch, RetryBatch, parse
 
 
 class BatchActions(Protocol):
@@ -27,6 +27,14 @@ class BatchActions(Protocol):
         """Let a job in quarantine run again; None where there is no such job."""
         ...
 
+    def retry(self, ids: Sequence[str] | None) -> dict[str, Any]:
+        """Queue failed prompts again."""
+        ...
+
+    def stop(self) -> dict[str, Any]:
+        """Pause after the current job; answers `status.batch`."""
+        ...
+
 
 class BatchRoutes:
     """The handlers; testable with no server."""
@@ -39,6 +47,8 @@ class BatchRoutes:
         table.get("/resource_gate/batch")(answered(self.jobs))
         table.post("/resource_gate/batch/restore")(answered(self.restore))
         table.post("/resource_gate/batch/release")(answered(self.release))
+        table.post("/resource_gate/batch/retry")(answered(self.retry))
+        table.post("/resource_gate/batch/stop")(answered(self.stop))
 
     async def jobs(self, request: web.Request) -> web.Response:
         """`GET batch[?limit=<n>][&before=<seq>]`: jobs with their states, newest first; those set aside apart."""
@@ -58,3 +68,13 @@ class BatchRoutes:
             problem = {"field": "id", "problem": "no job with this id is in quarantine", "in_force": None}
             raise BadRequest("nothing was released", [problem])
         return web.json_response(done)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """`POST batch/retry {"ids"?: [...]}`: queue failed prompts again, with the same graph and a new id."""
+        body: RetryBatch = parse(RetryBatch, await json_body(request))
+        return web.json_response(await asyncio.to_thread(self._batch.retry, body.ids))
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """`POST batch/stop {}`: let the current job come to its end, then pause; `resume` undoes it."""
+        parse(Nothing, await json_body(request))
+        return web.json_response({"ok": True, "batch": await asyncio.to_thread(self._batch.stop)})

@@ -37,6 +37,10 @@ class Actions(Protocol):
         """Free memory now; waits up to 10 s."""
         ...
 
+    def dry_run(self, level: Level) -> dict[str, Any]:
+        """Tell what `free` would do; waits up to 10 s."""
+        ...
+
     def pause(self) -> None:
         """Let no further prompt start."""
         ...
@@ -111,8 +115,10 @@ class Routes:
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def free(self, request: web.Request) -> web.Response:
-        """`POST free {"level"?, "goal_bytes"?}`: what was freed, and what has to wait for the running node."""
+        """`POST free {"level"?, "goal_bytes"?, "dry_run"?}`: what was freed, and what has to wait for the node."""
         body: Free = parse(Free, await json_body(request))
+        if body.dry_run:
+            return web.json_response(await asyncio.to_thread(self._actions.dry_run, Level[body.level.upper()]))
         answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
         # 409: not all of it could be done now; the body says what was, and what the rest waits for.
         return web.json_response(answer, status=200 if answer["deferred"] is None else 409)
@@ -141,10 +147,12 @@ class Routes:
         try:
             return web.json_response(await asyncio.to_thread(self._actions.change_settings, change))
         except SettingsRefused as refused:
-            raise BadRequest(
-                "nothing was changed",
-                [{"field": r.field, "problem": r.problem, "in_force": r.in_force} for r in refused.refusals],
-            ) from None
+            raise BadRequest("nothing was changed", refused_fields(refused)) from None
+
+
+def refused_fields(refused: SettingsRefused) -> list[dict[str, Any]]:
+    """A row for each setting that was refused."""
+    return [{"field": r.field, "problem": r.problem, "in_force": r.in_force} for r in refused.refusals]
 
 
 async def json_body(request: web.Request) -> Any:

@@ -23,6 +23,8 @@ class Free(Body):
     level: Literal["warning", "critical", "emergency"] = "critical"
     """warning: what costs nobody anything; critical: also what a repeated run would make again; emergency: all."""
     goal_bytes: Annotated[int, Field(ge=1, le=2**50)] | None = None
+    dry_run: bool = False
+    """Free nothing; answer what would be done."""
 
 
 class Past(BaseModel):
@@ -34,6 +36,24 @@ class Past(BaseModel):
     """Seconds since the epoch; only what is later."""
     points: Annotated[int, Field(ge=1, le=3600)] = 600
     """At the most so many."""
+
+
+class Marks(BaseModel):
+    """The query of `history/marks`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    since: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Seconds since the epoch; only what ended, or was done, later."""
+
+
+class ResetSettings(Body):
+    """`settings/reset`: which settings go back to their defaults."""
+
+    fields: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=200)] | None
+    ) = None
+    """As `ram.warning`; None: all of them."""
 
 
 class Page(BaseModel):
@@ -57,6 +77,13 @@ class RestoreBatch(Body):
     """None: all of them."""
     discard: bool = False
     """Forget them instead."""
+
+
+class RetryBatch(Body):
+    """`batch/retry`: which failed prompts are queued again."""
+
+    ids: Annotated[list[JobId], Field(min_length=1, max_length=1000)] | None = None
+    """None: all whose graph is still kept, but those that somebody cancelled."""
 
 
 class Release(Body):

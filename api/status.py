@@ -34,7 +34,7 @@ class Status:
         progress: BatchProgress,
         actions: ActionLog,
         problems: Callable[[], Mapping[str, str]] = dict,
-        counts: Callable[[], Mapping[str, int]] = dict,
+        counts: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._host = host
         self._sample = sample
@@ -67,7 +67,7 @@ class Status:
                 "node": view.node,
                 "progress": view.progress,
             },
-            "batch": {**self._progress.as_dict(view.pending), **self._counts()},
+            "batch": {"eta_low": None, "eta_high": None, **self._progress.as_dict(view.pending), **self._counts()},
             "last_action": last.as_dict() if last else None,
             "degraded": {**self._host.degraded(), **self._problems()},
             "monitor": {"interval": sample.interval, "late": sample.late, "problems": dict(sample.problems)},

@@ -16,12 +16,13 @@ from .host import Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
 from .journal_redo import Statement
 from .journal_rows import JournalRows, prune
-from .journal_sql import ACCEPTED, ENDED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .journal_sql import ACCEPTED, ENDED, FAILED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
 from .journal_store import JournalStore
 from .journal_times import WorkflowTimes
 from .journal_writer import JournalWriter
 from .last_exit import last_exit
 from .secrets import without_secrets
+from .title import title_of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Journal:
         folder: where `journal.sqlite3` lies.
         deaths: with so many deaths of the process a job is not offered again, but set aside.
         output: where results are written; None where nobody may look there.
+        story: job id → level crossed, actions, bytes freed, asked when it ends.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Journal:
         deaths: Callable[[], int] = lambda: 2,
         output: Path | None = None,
         *,
+        story: Callable[[str], tuple[str, int, int]] = lambda job_id: ("normal", 0, 0),
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._deaths = deaths
         self._output = output
+        self._story = story
         self._wall = wall
         self._clock = clock
         self._lock = threading.RLock()
@@ -143,6 +147,7 @@ class Journal:
                     (
                         *(prompt.id, prompt.number, self._session, _json(graph), _json(prompt.outputs), _json(extra)),
                         *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
+                        title_of(graph, prompt.outputs, extra),
                     ),
                 ),
             ]
@@ -197,18 +202,19 @@ class Journal:
             self._write([(PUT_BACK, (*error, changed, job_id, self._session))])
 
     def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: Mapping[str, int] | None = None) -> None:
-        """The prompt is over; its graph is not kept any longer."""
+        """The prompt is over; its graph is not kept any longer, unless it failed and may be asked for once more."""
         with self._lock:
             began = self._began.pop(outcome.job_id, None)
             seconds = None if began is None else self._clock() - began
             state = "done" if outcome.ok else "failed"
             values = (
                 *(state, self._wall(), seconds, peak_ram or None, _json(peak_vram or {})),
-                *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id, outcome.job_id, self._session),
+                *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id),
+                *(*self._story(outcome.job_id), outcome.job_id, self._session),
             )
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
-            self._write([(ENDED, values), *more])
+            self._write([(ENDED if outcome.ok else FAILED, values), *more])
             self._set_note(Note())
 
     # -- underneath

@@ -11,7 +11,7 @@ from .finished import was_written
 from .host import Queued
 from .journal_note import Note
 from .journal_redo import Statement
-from .journal_sql import LIVE, PRUNE_AGE, PRUNE_NUMBER
+from .journal_sql import LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
 from .last_exit import LastExit
 
 log = logging.getLogger(__name__)
@@ -19,13 +19,18 @@ log = logging.getLogger(__name__)
 KEPT = 5000
 """Ended prompts that are kept; the oldest go first."""
 
+KEPT_GRAPHS = 200
+"""Failed prompts whose graphs are kept, so that they can be queued again."""
+
 KEPT_SECONDS = 30 * 86400.0
 """And so long at the most; what an earlier process left and nobody restored goes with them."""
 
 COLUMNS = (
     "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"
-    " node, error_type, error, client, stripped, changed"
+    " node, error_type, error, client, stripped, changed, title, level, actions, freed, predicted, retried_as"
 )
+
+MAY_RETRY = "state = 'failed' AND graph IS NOT NULL AND stripped = ''"
 
 QUEUED = "id, number, graph, outputs, extra, stripped"
 
@@ -49,7 +54,11 @@ def wrote_all(outputs: Sequence[str], note: Note) -> bool:
 
 def prune(now: float, session: str) -> list[Statement]:
     """Keep the file bounded, in number and age. By order of arrival first: a clock may be wrong, a number is not."""
-    return [(PRUNE_NUMBER, (KEPT,)), (PRUNE_AGE, (session, now - KEPT_SECONDS))]
+    return [
+        (PRUNE_NUMBER, (KEPT,)),
+        (PRUNE_AGE, (session, now - KEPT_SECONDS)),
+        (PRUNE_GRAPHS, (KEPT_GRAPHS,)),
+    ]
 
 
 class JournalRows:
@@ -150,19 +159,51 @@ class JournalRows:
 
     def jobs(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
         """The newest first; `before` is the `seq` of the last one of the page before. Without graphs."""
-        rows = self._read(
-            f"SELECT {COLUMNS} FROM jobs WHERE seq < ? ORDER BY seq DESC LIMIT ?",
-            (2**62 if before is None else before, limit),
-        )
-        return [self._told(row) for row in rows]
+        return self._jobs("seq < ? ORDER BY seq DESC LIMIT ?", 2**62 if before is None else before, limit)
+
+    def job(self, job_id: str) -> dict[str, Any] | None:
+        """The newest with this id."""
+        found = self._jobs("id = ? ORDER BY seq DESC LIMIT 1", job_id)
+        return found[0] if found else None
+
+    def left(self, limit: int) -> list[dict[str, Any]]:
+        """What an earlier process left and could be restored, in its order."""
+        return self._jobs(f"session != ? AND state IN {LIVE} ORDER BY number, seq LIMIT ?", self._session, limit)
 
     def set_aside(self, limit: int) -> list[dict[str, Any]]:
         """The jobs in quarantine, newest first."""
-        rows = self._read(f"SELECT {COLUMNS} FROM jobs WHERE state = 'quarantined' ORDER BY seq DESC LIMIT ?", (limit,))
+        return self._jobs("state = 'quarantined' ORDER BY seq DESC LIMIT ?", limit)
+
+    def last_number(self) -> float:
+        """The highest place in the queue that this process has given."""
+        found = self._read("SELECT max(number) FROM jobs WHERE session = ?", (self._session,))
+        return float(found[0][0] or 0.0) if found else 0.0
+
+    def to_retry(self) -> list[str]:
+        """Ids of failed prompts that can be queued again, in their order; those that somebody cancelled left out."""
+        rows = self._read(f"SELECT id FROM jobs WHERE {MAY_RETRY} AND error_type != 'interrupted' ORDER BY seq")
+        return [str(row[0]) for row in rows]
+
+    def failed(self, job_id: str) -> Queued | None:
+        """The newest prompt with this id, if it failed and can be queued again."""
+        rows = self._read(
+            f"SELECT {QUEUED} FROM jobs WHERE id = ? AND {MAY_RETRY} ORDER BY seq DESC LIMIT 1", (job_id,)
+        )
+        return _queued(rows[0])[0] if rows else None
+
+    def retried(self, job_id: str, new_id: str) -> None:
+        """It is queued again under another id; the old row keeps its story."""
+        sql = f"UPDATE jobs SET retried_as = ?, graph = NULL, extra = NULL WHERE id = ? AND {MAY_RETRY}"
+        self._write([(sql, (new_id, job_id))])
+
+    def _jobs(self, where: str, *values: Any) -> list[dict[str, Any]]:
+        rows = self._read(f"SELECT {COLUMNS}, {MAY_RETRY} FROM jobs WHERE {where}", values)
         return [self._told(row) for row in rows]
 
     def _told(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        found = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
+        found = dict(zip(COLUMNS.replace(" ", "").split(","), row[:-1], strict=True))
+        found["can_retry"] = bool(row[-1])
+        found["retries"] = max(0, found["attempts"] - 1)
         other = found.pop("session") != self._session
         found["restorable"] = other and found["state"] in ("queued", "running", "retried")
         started = found["started_at"]

@@ -60,6 +60,14 @@ MIGRATIONS = (
         seen REAL NOT NULL
     );
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN title TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN level TEXT NOT NULL DEFAULT 'normal';
+    ALTER TABLE jobs ADD COLUMN actions INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN freed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN predicted INTEGER;
+    ALTER TABLE jobs ADD COLUMN retried_as TEXT NOT NULL DEFAULT '';
+    """,
 )
 """`MIGRATIONS[n]` makes version n + 1 of version n; the version is the file's `user_version`."""
 

@@ -12,8 +12,8 @@ QUEUED_AGAIN = (
 """Its client has asked for it again: what an earlier process left of it must not come back as well."""
 
 ACCEPTED = (
-    "INSERT INTO jobs (id, number, session, state, graph, outputs, extra, client, stripped, queued_at)"
-    " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO jobs (id, number, session, state, graph, outputs, extra, client, stripped, queued_at, title)"
+    " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"
 )
 
 REMOVED = (
@@ -32,10 +32,15 @@ PUT_BACK = (
     " WHERE id = ? AND session = ? AND state = 'running'"
 )
 
-ENDED = (
+_ENDED = (
     "UPDATE jobs SET state = ?, ended_at = ?, seconds = ?, peak_ram = ?, peak_vram = ?, error_type = ?,"
-    " error = ?, node = ?, graph = NULL, extra = NULL WHERE id = ? AND session = ? AND state = 'running'"
+    " error = ?, node = ?, level = ?, actions = ?, freed = ?{} WHERE id = ? AND session = ? AND state = 'running'"
 )
+
+ENDED = _ENDED.format(", graph = NULL, extra = NULL")
+
+FAILED = _ENDED.format("")
+"""Its graph is kept: somebody may ask for it once more."""
 
 PRUNE_NUMBER = (
     f"DELETE FROM jobs WHERE state NOT IN {LIVE} AND state != 'quarantined' AND seq <= (SELECT seq FROM jobs"
@@ -44,6 +49,11 @@ PRUNE_NUMBER = (
 
 PRUNE_AGE = "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?"
 
+PRUNE_GRAPHS = (
+    "UPDATE jobs SET graph = NULL, extra = NULL WHERE state = 'failed' AND graph IS NOT NULL AND seq <= ("
+    "SELECT seq FROM jobs WHERE state = 'failed' AND graph IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)"
+)
+
 BY_NAME = {
     "queued again": QUEUED_AGAIN,
     "accepted": ACCEPTED,
@@ -51,8 +61,10 @@ BY_NAME = {
     "started": STARTED,
     "put back": PUT_BACK,
     "ended": ENDED,
+    "failed": FAILED,
     "prune by number": PRUNE_NUMBER,
     "prune by age": PRUNE_AGE,
+    "prune graphs": PRUNE_GRAPHS,
 }
 """Names stay: a later version takes over what this one left."""
 

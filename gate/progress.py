@@ -25,6 +25,8 @@ class _Batch:
     failed: int = 0
     retried: int = 0
     started: float = 0.0
+    started_at: float | None = None
+    """Seconds since the epoch; None before the first batch."""
     last_end: float = 0.0
     """When a job last ended, started or waited."""
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=50))
@@ -33,8 +35,9 @@ class _Batch:
 class BatchProgress:
     """Counts jobs from start to end. Any thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._wall = wall
         self._lock = threading.Lock()
         self._batch = _Batch()
         self._running: dict[str, float] = {}
@@ -64,6 +67,17 @@ class BatchProgress:
         """Times that a job of this batch was tried again."""
         return self._batch.retried
 
+    @property
+    def started_at(self) -> float | None:
+        """When this batch began, in seconds since the epoch; None before the first."""
+        return self._batch.started_at
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs of this batch that are done, and failed, and how often one was tried again."""
+        with self._lock:
+            return {"done": self._batch.done, "failed": self._batch.failed, "retried": self._batch.retried}
+
     def put_back(self, job_id: str) -> None:
         """A running job waits again, for another try."""
         with self._lock:
@@ -73,7 +87,7 @@ class BatchProgress:
 
     def _go_on(self, now: float) -> None:
         if not self._running and now - self._batch.last_end > QUIET:
-            self._batch = _Batch(started=now)
+            self._batch = _Batch(started=now, started_at=self._wall())
         self._batch.last_end = now
 
     def ended(self, outcome: Outcome, peak: JobPeak = NO_PEAK) -> None:
@@ -113,5 +127,6 @@ class BatchProgress:
                 "failed": batch.failed,
                 "retried": batch.retried,
                 "eta_seconds": eta,
+                "started_at": batch.started_at,
                 "last_job": self._last,
             }

@@ -32,6 +32,7 @@ class Restore:
         seen: whether a panel was open since the start.
         in_time: runs a function on the worker thread once prompts can run; every node is known then.
         later: runs a function after so many seconds, off the calling thread.
+        restored: told which prompts are in the queue again.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Restore:
         start: Callable[[Callable[[], None]], None] = on_a_thread,
         later: Callable[[float, Callable[[], None]], None] | None = None,
         wall: Callable[[], float] = time.time,
+        restored: Callable[[Sequence[str]], None] = lambda ids: None,
     ) -> None:
         self._rows = rows
+        self._restored = restored
         self._host = host
         self._settings = settings
         self._seen = seen
@@ -96,6 +99,7 @@ class Restore:
             self._rows.count()
         if restored:
             log.info("restored %d prompts of an earlier process, in their order", len(restored))
+            self._restored(restored)
         return {"restored": restored, "refused": refused}
 
     def discard(self, ids: Sequence[str] | None = None) -> dict[str, Any]:

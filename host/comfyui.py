@@ -39,6 +39,7 @@ class ComfyUIHost:
         # By name: `nodes` is ComfyUI's module here, and the name of a package of ours.
         self._nodes: Any = import_module("nodes")
         self._models = Models(model_management, sys.modules["torch"])
+        self._progress_bar: Callable[..., Any] = import_module("comfy.utils").ProgressBar
         self._interrupted: Callable[[], None] = model_management.throw_exception_if_processing_interrupted
         self._cache = OutputCache(self._decides_by_itself)
         self._temp = TempFiles(self._server.prompt_queue, folder_paths)
@@ -202,8 +203,13 @@ class ComfyUIHost:
         self._interrupted()
 
     def show_on_node(self, node_id: str, text: str) -> None:
-        """Show a text on a running node."""
-        self._server.send_progress_text(text, node_id)
+        """Show a text on a running node, where the prompt came from: elsewhere the id may be another node's."""
+        if self._server.client_id is not None:
+            self._server.send_progress_text(text, node_id, self._server.client_id)
+
+    def progress_of_node(self, node_id: str, value: float, total: float) -> None:
+        """Show how far a running node is."""
+        self._progress_bar(total, node_id=node_id).update_absolute(value)
 
     def run_again(self, node_id: str) -> None:
         """See `OutputCache.run_again`."""

@@ -24,6 +24,10 @@ class _Context:
         if self._host is not None:
             self._host.show_on_node(self.node_id, text)
 
+    def progress(self, value: float, total: float) -> None:
+        if self._host is not None:
+            self._host.progress_of_node(self.node_id, value, total)
+
     def run_again(self) -> None:
         if self._host is not None:
             self._host.run_again(self.node_id)

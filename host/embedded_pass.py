@@ -17,6 +17,7 @@ class _Context:
         self.node_id = context.node_id
         self.check_interrupt = context.check_interrupt
         self.show = context.show
+        self.progress = context.progress
 
     def run_again(self) -> None:
         """Nothing to do: a kind that is not cached runs again by itself."""

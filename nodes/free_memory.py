@@ -92,24 +92,25 @@ class FreeMemoryNode:
         context.check_interrupt()
         ram, vram = self._ram_used(), self._vram_used()
         steps: list[Step] = []
-
-        def step(what: str, work: Callable[[], object]) -> None:
+        uses = {Use.EARLIER, Use.DONE} if drop_outputs else {Use.EARLIER}
+        going = [m for m in self._host.models() if models == "all" or not m.needed] if models != "none" else []
+        unloaded = "unloaded " + ", ".join(m.name for m in going)
+        plan: list[tuple[bool, str, str, Callable[[], object]]] = [
+            (True, "dropping cached outputs", "dropped cached outputs", lambda: self._drop(uses)),
+            (bool(going), "unloading models", unloaded, lambda: self._host.unload_models(going)),
+            (collect_garbage, "collecting garbage", "collected garbage", gc.collect),
+            (empty_cache, "emptying the device cache", "emptied the device cache", self._host.empty_device_cache),
+            (collect_garbage, "giving heap pages back", "gave free heap pages back to the system", self._trim),
+        ]
+        todo = [one for one in plan if one[0]]
+        for number, (_, now, done, work) in enumerate(todo):
+            context.progress(number, len(todo))
+            context.show(f"{now} …")
             before, start = self._ram_used() + self._vram_used(), self._clock()
             work()
             freed = before - self._ram_used() - self._vram_used()
-            steps.append(Step(what, freed, self._clock() - start, what))
-
-        uses = {Use.EARLIER, Use.DONE} if drop_outputs else {Use.EARLIER}
-        step("dropped cached outputs", lambda: self._drop(uses))
-        going = [m for m in self._host.models() if models == "all" or not m.needed] if models != "none" else []
-        if going:
-            step("unloaded " + ", ".join(m.name for m in going), lambda: self._host.unload_models(going))
-        if collect_garbage:
-            step("collected garbage", gc.collect)
-        if empty_cache:
-            step("emptied the device cache", self._host.empty_device_cache)
-        if collect_garbage:
-            step("gave free heap pages back to the system", self._trim)
+            steps.append(Step(done, freed, self._clock() - start, done))
+        context.progress(len(todo), len(todo))
         why = f"Free Memory (node {context.node_id})"
         action = Action(self._wall(), Level.CRITICAL, "ram", why, Place.BETWEEN_NODES, tuple(steps), None, True)
         log.info("%s", action.text)
@@ -117,7 +118,7 @@ class FreeMemoryNode:
         text = f"freed {human(max(0, ram - self._ram_used()))} RAM"
         if vram:
             text += f", {human(max(0, vram - self._vram_used()))} VRAM"
-        context.show(text)
+        context.show(f"{text}; {unloaded}" if going else text)
 
     def _drop(self, uses: set[Use]) -> None:
         self._host.drop_outputs([o for o in self._host.outputs() if o.use in uses and not o.models])

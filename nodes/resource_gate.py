@@ -20,6 +20,9 @@ GIB = 1024**3
 LOOK = 0.1
 """Seconds between two looks, and so at most between an interrupt and its effect."""
 
+TELL = 1.0
+"""Seconds between two texts on the node while it waits."""
+
 FREE_AGAIN = 5.0
 """Seconds between two climbs of the ladder while it waits."""
 
@@ -112,25 +115,32 @@ class ResourceGateNode:
         """
         context.run_again()
         began = self._clock()
-        free_next = began
+        free_next = tell_next = began
+        freed = 0
         while True:
             context.check_interrupt()
             short = list(self._short(ram_percent, vram_percent, free_disk_gb))
             waited = self._clock() - began
             if not short:
-                context.show(f"open after {waited:.1f} s" if waited >= LOOK else "open")
+                if waited >= LOOK:
+                    context.progress(wait_seconds, wait_seconds)
+                context.show((f"open after {waited:.1f} s" if waited >= LOOK else "open") + _told(freed))
                 return
             if self._clock() >= free_next:
                 free_next = self._clock() + FREE_AGAIN
                 for _, shortage in short:
                     if shortage is not None:
-                        self._ladder.climb(shortage, Place.BETWEEN_NODES)
+                        action = self._ladder.climb(shortage, Place.BETWEEN_NODES)
+                        freed += 0 if action is None or action.dry_run else action.freed
                 continue
             reasons = "; ".join(reason for reason, _ in short)
             if waited >= wait_seconds:
-                self._time_out(context, reasons, wait_seconds, on_timeout)
+                self._time_out(context, reasons + _told(freed), wait_seconds, on_timeout)
                 return
-            context.show(f"waiting {waited:.0f} of {wait_seconds} s: {reasons}")
+            if self._clock() >= tell_next:
+                tell_next = self._clock() + TELL
+                context.progress(waited, wait_seconds)
+                context.show(f"waiting {waited:.0f} of {wait_seconds} s: {reasons}{_told(freed)}")
             self._sleep(min(LOOK, max(0.0, wait_seconds - waited)))
 
     def _time_out(self, context: NodeContext, reasons: str, wait_seconds: int, on_timeout: str) -> None:
@@ -163,3 +173,7 @@ class ResourceGateNode:
                 reason = f"disk ({', '.join(disk.roles)}) has {human(disk.free)} left (limit {free_disk_gb:g} GB)"
                 goal = int(free_disk_gb * GIB) - disk.free
                 yield reason, Shortage(f"disk_{disk.roles[0]}", Level.WARNING, f"Resource Gate node: {reason}", goal)
+
+
+def _told(freed: int) -> str:
+    return f"; freed {human(freed)}" if freed else ""

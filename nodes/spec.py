@@ -44,6 +44,10 @@ class NodeContext(Protocol):
         """Show a text on the node."""
         ...
 
+    def progress(self, value: float, total: float) -> None:
+        """Show on the node's own bar how far it is; raises as `check_interrupt`."""
+        ...
+
     def run_again(self) -> None:
         """Run in every later prompt in which something that follows must run; and make nothing run by that."""
         ...

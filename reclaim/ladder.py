@@ -108,14 +108,15 @@ class Ladder:
         finally:
             self._lock.release()
 
-    def _allowed(self, shortage: Shortage, place: Place) -> list[Rung]:
+    def allowed(self, shortage: Shortage, place: Place) -> list[Rung]:
+        """The rungs that may be used for it there, in their order."""
         return [r for r in self._rungs.get(shortage.kind, ()) if r.level <= shortage.level and r.place <= place]
 
     def _climb(self, shortage: Shortage, place: Place) -> Action:
         dry = self._dry_run()
         steps: list[Step] = []
         freed = 0
-        for rung in self._allowed(shortage, place):
+        for rung in self.allowed(shortage, place):
             if shortage.goal is not None and freed >= shortage.goal:
                 break
             estimate = self._worth_trying(rung, shortage.resource, place)

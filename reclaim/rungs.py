@@ -58,6 +58,10 @@ class Outputs:
             gc.collect()
         return None, f"dropped {self.name} ({names})"
 
+    def going(self, resource: str) -> list[CachedOutput]:
+        """The entries that would be dropped where as much as possible is wanted."""
+        return self._choose(resource, None)
+
     def _choose(self, resource: str, goal: int | None) -> list[CachedOutput]:
         groups = sorted(self._groups(), key=lambda g: -_size(g, resource))
         enough = [g for g in groups if goal is not None and _size(g, resource) >= goal]
@@ -203,6 +207,10 @@ class Models:
         chosen = self._chosen(goal)
         self._host.unload_models(chosen)
         return None, "unloaded " + ", ".join(f"{m.name} ({human(m.vram)})" for m in chosen)
+
+    def going(self) -> list[LoadedModel]:
+        """The models that would be unloaded where as much as possible is wanted."""
+        return self._chosen(None)
 
     def _chosen(self, goal: int | None) -> list[LoadedModel]:
         chosen: list[LoadedModel] = []

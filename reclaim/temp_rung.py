@@ -32,9 +32,11 @@ class ExpiredTemp:
         self._found = Found()
 
     def estimate(self, resource: str, place: Place) -> int:
-        """Bytes of what may go; 0 within a minute of the last look, whoever looked."""
-        if not resource.startswith("disk") or self._clock() < self._cleaner.looked + PAUSE:
+        """Bytes of what may go; within a minute of the last look, whoever looked, what of ours it has left."""
+        if not resource.startswith("disk"):
             return 0
+        if self._clock() < self._cleaner.looked + PAUSE:
+            return self._found.bytes
         self._found = self._cleaner.find(SECONDS)
         return self._found.bytes
 

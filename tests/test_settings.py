@@ -295,3 +295,40 @@ def test_the_file_is_whole_at_every_moment(path):
     done.set()
     reader.join(10)
     assert broken == [] and [p.name for p in Path(path.parent).iterdir()] == ["settings.json"]
+
+
+def test_a_reset_puts_back_what_is_named_or_all(path):
+    store = SettingsStore(path, {})
+    heard = []
+    store.change({"ram": {"warning": 0.5, "critical": 0.6}, "gate": {"wait": 5}})
+    store.listen(heard.append)
+    store.reset(["ram.critical", "gate.wait"])
+    assert (store.current.ram.warning, store.current.ram.critical, store.current.gate.wait) == (0.5, 0.9, 30)
+    store.reset()
+    assert store.current == Settings() == heard[-1]
+    assert json.loads(path.read_text("utf-8")) == {}
+
+
+@pytest.mark.parametrize("field", ["ram.nonsense", "nonsense", "ram", "ram.", "", "nonsense.warning", "ram.warning.x"])
+def test_a_reset_of_what_is_no_setting_changes_nothing(path, field):
+    store = SettingsStore(path, {})
+    store.change({"ram": {"warning": 0.5}})
+    with pytest.raises(SettingsRefused) as refused:
+        store.reset(["ram.warning", field])
+    assert [r.field for r in refused.value.refusals] == [field]
+    assert store.current.ram.warning == 0.5
+
+
+def test_a_reset_that_would_put_the_tiers_out_of_order_is_refused(path):
+    store = SettingsStore(path, {})
+    store.change({"ram": {"warning": 0.5, "critical": 0.6, "emergency": 0.7}})
+    with pytest.raises(SettingsRefused):
+        store.reset(["ram.warning"])
+    assert store.current.ram.warning == 0.5
+
+
+def test_the_environment_wins_over_a_reset(path):
+    store = SettingsStore(path, {"RESOURCE_GATE_GATE_WAIT": "7"})
+    store.change({"gate": {"retries": 1}})
+    store.reset()
+    assert (store.current.gate.wait, store.current.gate.retries) == (7, 3)

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import type { Plugin } from "vite";
 import { fingerprint } from "./fingerprint.ts";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -12,8 +13,38 @@ const COMFYUI = {
   "comfyui/api": "../../scripts/api.js",
 };
 
+/** The texts that the bundle holds: enough to say what is wrong while the others cannot be loaded. */
+const CORE = ["title", "tooltip", "level", "link", "notice", "badge"];
+
+const coreTexts: Plugin = {
+  name: "core-texts",
+  resolveId: (id) => (id === "virtual:core-texts" ? id : null),
+  load(id) {
+    if (id !== "virtual:core-texts") return null;
+    const all = (JSON.parse(readFileSync(`${root}/../locales/en/main.json`, "utf8")) as { resourceGate: Record<string, unknown> }).resourceGate;
+    return `export default ${JSON.stringify(Object.fromEntries(CORE.map((key) => [key, all[key]])))};`;
+  },
+};
+
+/** uPlot's ways to draw a line that we do not use, so that the build leaves their code out. */
+const UNUSED = ["(paths.stepped = stepped);", "(paths.bars    = bars);", "(paths.spline  = monotoneCubic);"];
+
+const leanPlot: Plugin = {
+  name: "lean-uplot",
+  transform(code, id) {
+    if (!id.includes("uPlot.esm.js")) return null;
+    return UNUSED.reduce((source, line) => {
+      if (!source.includes(line)) throw new Error(`this uPlot has no "${line}": look at vite.config.ts`);
+      return source.replace(line, "");
+    }, code);
+  },
+};
+
+const uplot = readFileSync(`${root}/node_modules/uplot/LICENSE`, "utf8").trim();
+
 export default defineConfig({
   root,
+  plugins: [coreTexts, leanPlot],
   define: { __VERSION__: JSON.stringify(version) },
   build: {
     target: "es2022",
@@ -29,12 +60,13 @@ export default defineConfig({
       output: {
         paths: COMFYUI,
         minify: { mangle: true, compress: true, codegen: { removeWhitespace: true } },
-        postBanner: `/* Resource Gate ${version}, MIT. Built from ui/ (sources ${fingerprint(root)}): edit there, then "npm run build". */`,
+        postBanner: `/* Resource Gate ${version}, MIT. Built from ui/ (sources ${fingerprint(root)}): edit there, then "npm run build". */\n/* Contains uPlot 1.6.32, https://github.com/leeoniya/uPlot:\n${uplot}\n*/`,
       },
     },
   },
   test: {
     environment: "jsdom",
+    setupFiles: ["test/setup.ts"],
     include: ["test/**/*.test.ts"],
     restoreMocks: true,
   },

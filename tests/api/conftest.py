@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from resource_gate.api.panel import PanelRoutes
 from resource_gate.api.routes import Routes
 from resource_gate.api.watch import Watchers
 from resource_gate.monitor.readings import Level
@@ -38,6 +40,23 @@ class Actions:
     def free(self, level: Level, goal: int | None) -> dict[str, Any]:
         self._note("free", level, goal)
         return {"ok": self.deferred is None, "freed": 5, "actions": [], "deferred": self.deferred}
+
+    def dry_run(self, level: Level) -> dict[str, Any]:
+        self._note("dry_run", level)
+        return {"ok": True, "dry_run": True, "freed": 0, "would_free": 7, "actions": [], "deferred": self.deferred}
+
+    def marks(self, since: float) -> dict[str, Any]:
+        self._note("marks", since)
+        return {"jobs": [], "actions": []}
+
+    def costs(self) -> dict[str, Any]:
+        self._note("costs")
+        return {"deferred": None}
+
+    def reset_settings(self, fields: Sequence[str] | None) -> dict[str, Any]:
+        self._note("reset", fields)
+        self.store.reset(fields)
+        return self.settings_view()
 
     def pause(self) -> None:
         self._note("pause")
@@ -95,6 +114,7 @@ def watchers(clock: Clock) -> Watchers:
 async def client(actions: Actions, watchers: Watchers) -> Any:
     table = web.RouteTableDef()
     Routes(actions, watchers).add_to(table)
+    PanelRoutes(actions).add_to(table)
     app = web.Application()
     app.add_routes(table)
     async with TestClient(TestServer(app)) as made:

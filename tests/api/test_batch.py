@@ -34,6 +34,14 @@ class Batch:
         self._note("release", job_id)
         return {"restored": [job_id], "refused": []} if job_id == "a" else None
 
+    def retry(self, ids):
+        self._note("retry", ids)
+        return {"queued": [{"id": "new", "of": "a"}], "refused": []}
+
+    def stop(self):
+        self._note("stop")
+        return {"state": "stopping"}
+
 
 @pytest.fixture
 def batch():
@@ -107,3 +115,37 @@ async def test_release_of_a_job_that_is_not_set_aside_says_so(batch_client):
 async def test_release_needs_an_id(batch_client, batch, body):
     assert (await batch_client.post("/resource_gate/batch/release", json=body)).status == 400
     assert batch.asked == []
+
+
+async def test_failed_ones_are_queued_again_all_or_these_off_the_loop(batch_client, batch):
+    answer = await batch_client.post("/resource_gate/batch/retry", json={})
+    assert (await answer.json())["queued"] == [{"id": "new", "of": "a"}]
+    await batch_client.post("/resource_gate/batch/retry", json={"ids": ["a", "b"]})
+    assert batch.asked == [("retry", None), ("retry", ["a", "b"])]
+    assert threading.main_thread() not in batch.threads
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [({"ids": []}, "ids"), ({"ids": [5]}, "ids.0"), ({"ids": "a"}, "ids"), ({"id": "a"}, "id")]
+)
+async def test_retry_refuses_what_it_does_not_understand_with_the_field(batch_client, batch, body, field):
+    answer = await batch_client.post("/resource_gate/batch/retry", json=body)
+    assert answer.status == 400
+    (row,) = (await answer.json())["error"]["fields"]
+    assert row["field"] == field and row["problem"]
+    assert batch.asked == []
+
+
+async def test_stop_answers_how_the_batch_stands(batch_client, batch):
+    answer = await batch_client.post("/resource_gate/batch/stop", json={})
+    assert await answer.json() == {"ok": True, "batch": {"state": "stopping"}}
+    assert (await batch_client.post("/resource_gate/batch/stop", json={"now": True})).status == 400
+    assert batch.asked == [("stop",)]
+
+
+@pytest.mark.parametrize("route", ["retry", "stop"])
+async def test_a_foreign_page_cannot_send_them(batch_client, batch, route):
+    answer = await batch_client.post(
+        f"/resource_gate/batch/{route}", data=b"{}", headers={"Content-Type": "text/plain"}
+    )
+    assert answer.status == 400 and batch.asked == []

@@ -11,7 +11,8 @@ import pytest
 
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
 from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_rows import KEPT, KEPT_SECONDS
+from resource_gate.gate.journal_rows import KEPT, KEPT_GRAPHS, KEPT_SECONDS
+from resource_gate.gate.journal_schema import MIGRATIONS
 
 GRAPH = {"1": {"class_type": "Save", "inputs": {"text": "ä", "api_key": ""}}}
 
@@ -99,7 +100,7 @@ def test_an_orderly_end_is_no_death(start):
     assert second.rows.restorable == 1
 
 
-def test_what_has_ended_is_told_but_not_restored_and_its_graph_is_gone(start, machine, tmp_path):
+def test_what_has_ended_is_told_but_not_restored_and_only_a_failed_one_keeps_its_graph(start, machine, tmp_path):
     journal = start()
     journal.accepted(queued("good", graph={"1": {"class_type": "VeryPrivate"}}))
     machine.wait(3)
@@ -113,7 +114,8 @@ def test_what_has_ended_is_told_but_not_restored_and_its_graph_is_gone(start, ma
     assert (bad["state"], bad["error_type"], bad["error"], bad["node"]) == ("failed", "ValueError", "no", "3")
     assert start().rows.restorable == 0
     with sqlite3.connect(tmp_path / "journal.sqlite3") as file:
-        assert file.execute("SELECT count(*) FROM jobs WHERE graph IS NOT NULL").fetchone() == (0,)
+        assert file.execute("SELECT count(*) FROM jobs WHERE graph IS NOT NULL").fetchone() == (1,)
+        assert file.execute("SELECT count(*) FROM jobs WHERE graph LIKE '%VeryPrivate%'").fetchone() == (0,)
 
 
 def test_what_was_removed_by_hand_is_not_restored_but_what_runs_is_not_touched_by_it(start):
@@ -236,3 +238,46 @@ def test_what_it_saw_of_another_process_or_wrote_half_says_nothing(start, tmp_pa
     first.started(Job("a", 0.0))
     (tmp_path / "exits.jsonl").write_text(text)
     assert [job["deaths"] for job in start().rows.jobs(1)] == [1]
+
+
+def test_what_was_seen_of_a_job_is_kept_with_it(tmp_path, machine):
+    journal = Journal(tmp_path, wall=machine.wall, story=lambda job_id: ("critical", 3, 500))
+    journal.open()
+    graph = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "cats/night"}}}
+    journal.accepted(Queued("a", 0.0, graph, ("9",)))
+    journal.started(Job("a", 0.0))
+    journal.put_back("a", Outcome("a", False, "TimeoutError", "late", "9"))
+    journal.started(Job("a", 0.0))
+    journal.ended(Outcome("a", True))
+    job = journal.rows.job("a")
+    journal.close()
+    assert (job["title"], job["level"], job["actions"], job["freed"]) == ("cats/night", "critical", 3, 500)
+    assert (job["attempts"], job["retries"], job["can_retry"]) == (2, 1, False)
+
+
+def test_graphs_of_failed_prompts_are_bounded_in_number(start, tmp_path):
+    journal = start()
+    run(journal, "first", Outcome("first", False, "E", "no"))
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as file:
+        columns = "id, number, session, state, graph, queued_at"
+        for _ in range(KEPT_GRAPHS):
+            file.execute(f"INSERT INTO jobs ({columns}) SELECT {columns} FROM jobs WHERE id = 'first' LIMIT 1")
+    start()
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as file:
+        assert file.execute("SELECT count(*), min(seq) FROM jobs WHERE graph IS NOT NULL").fetchone() == (
+            KEPT_GRAPHS,
+            2,
+        )
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(start, tmp_path):
+    file = sqlite3.connect(tmp_path / "journal.sqlite3")
+    file.executescript(MIGRATIONS[0] + "PRAGMA user_version=1;")
+    file.execute(
+        "INSERT INTO jobs (id, number, session, state, graph, outputs, extra, queued_at)"
+        " VALUES ('old', 1, 'before', 'queued', '{}', '[]', '{}', 4000)"
+    )
+    file.commit()
+    file.close()
+    (job,) = start().rows.left(10)
+    assert (job["id"], job["title"], job["level"], job["actions"], job["restorable"]) == ("old", "", "normal", 0, True)

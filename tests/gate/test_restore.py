@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from resource_gate.gate.admission import GateState
 from resource_gate.gate.batch import Batch
-from resource_gate.gate.host import Job, Outcome, Queued
+from resource_gate.gate.batch_view import BatchView
+from resource_gate.gate.brake import JobPeak
+from resource_gate.gate.host import Job, Outcome, Queued, QueueView
+from resource_gate.gate.job_story import JobStories
 from resource_gate.gate.journal import Journal
+from resource_gate.gate.progress import BatchProgress
 from resource_gate.gate.restore import NOBODY, Restore
+from resource_gate.gate.retry_failed import RetryFailed
+from resource_gate.gate.stop_after import StopAfterCurrent
 
 
 class Host:
@@ -30,6 +37,9 @@ class Host:
     def put_again(self, prompt):
         self.queue.append(prompt)
 
+    def view(self):
+        return QueueView([], len(self.queue))
+
 
 class Start:
     """One process: its journal, host and restore; what is to be done later is kept for the test to do."""
@@ -39,7 +49,7 @@ class Start:
         self.journal.open()
         self.host = Host()
         self.seen = False
-        self.on_worker, self.later = [], []
+        self.on_worker, self.later, self.told = [], [], []
         self.restore = Restore(
             self.journal.rows,
             self.host,
@@ -49,8 +59,15 @@ class Start:
             start=lambda work: work(),
             later=lambda seconds, work: self.later.append((seconds, work)),
             wall=machine.wall,
+            restored=self.told.append,
         )
-        self.batch = Batch(self.journal, self.restore)
+        self.pauses = []
+        stop = StopAfterCurrent(lambda: self.pauses.append("paused"))
+        rows = self.journal.rows
+        view = BatchView(self.host, GateState, BatchProgress(), JobStories(machine.wall), stop, rows, JobPeak)
+        self.batch = Batch(
+            self.journal, self.restore, RetryFailed(rows, self.host, self.journal.accepted), view, stop.ask, dict
+        )
 
     def begin(self):
         self.restore.begin()
@@ -60,6 +77,10 @@ class Start:
         for work in self.on_worker:
             work()
         return self
+
+    @property
+    def counts(self):
+        return {"restorable": self.journal.rows.restorable, "quarantined": self.journal.rows.quarantined}
 
     @property
     def queued(self):
@@ -96,7 +117,7 @@ def test_now_puts_all_back_in_order_once_the_worker_is_there(left, start, machin
     assert second.queued == ["a", "b", "c"]
     assert second.host.queue[1] == Queued("b", 1.0, {"1": {"class_type": "b"}}, ("1",), {"client_id": "me"})
     assert second.host.numbers_after == [2.0]
-    assert second.batch.counts() == {"restorable": 0, "quarantined": 0}
+    assert second.counts == {"restorable": 0, "quarantined": 0}
 
 
 def test_ask_waits_for_an_answer_where_somebody_is_there(left, start):
@@ -104,7 +125,7 @@ def test_ask_waits_for_an_answer_where_somebody_is_there(left, start):
     second.seen = True
     ((seconds, unless_seen),) = second.later
     unless_seen()
-    assert (seconds, second.queued, second.batch.counts()["restorable"]) == (NOBODY, [], 3)
+    assert (seconds, second.queued, second.counts["restorable"]) == (NOBODY, [], 3)
 
 
 def test_ask_puts_all_back_after_a_minute_where_nobody_is(left, start):
@@ -118,7 +139,7 @@ def test_never_leaves_them_and_they_can_still_be_asked_for(left, start, machine)
     second = start().begin()
     assert (second.on_worker, second.later, second.queued) == ([], [], [])
     assert second.batch.restore(["b"], False) == {"restored": ["b"], "refused": []}
-    assert second.batch.counts()["restorable"] == 2
+    assert second.counts["restorable"] == 2
 
 
 def test_a_second_answer_restores_nothing_twice(left, start):
@@ -169,7 +190,7 @@ def test_a_job_in_quarantine_is_released_by_hand_only(left, start, machine):
     second.journal.started(Job("a", 0.0))
     third = start().begin().worker_starts()
     assert third.queued == ["b", "c"]
-    assert third.batch.counts() == {"restorable": 0, "quarantined": 1}
+    assert third.counts == {"restorable": 0, "quarantined": 1}
     page = third.batch.jobs(1, None)
     assert [(job["id"], job["deaths"]) for job in page["quarantined"]] == [("a", 2)]
     assert third.batch.release("b") is None
@@ -193,3 +214,19 @@ def test_pages_tell_where_the_next_begins(left, start):
     assert ([job["id"] for job in first["jobs"]], first["next"]) == (["c", "b"], first["jobs"][-1]["seq"])
     second = batch.jobs(2, first["next"])
     assert ([job["id"] for job in second["jobs"]], second["next"]) == (["a"], None)
+
+
+def test_what_would_be_restored_is_told_in_its_order_and_who_watches_hears_when_it_is(left, start):
+    second = start()
+    page = second.batch.jobs(1, None)
+    assert [(job["id"], job["restorable"]) for job in page["left"]] == [("a", True), ("b", True), ("c", True)]
+    second.batch.restore(None, False)
+    assert second.told == [["a", "b", "c"]]
+    second.batch.restore(None, False)
+    assert (second.batch.jobs(1, None)["left"], second.told) == ([], [["a", "b", "c"]])
+
+
+def test_stop_answers_how_the_batch_stands(start):
+    batch = start().batch
+    assert batch.stop()["state"] == "idle"
+    assert batch.jobs(1, None)["running"] == []

@@ -26,6 +26,7 @@ class Context:
 
     def __init__(self) -> None:
         self.shown: list[str] = []
+        self.bar: list[tuple[float, float]] = []
         self.again = 0
         self.checks = 0
         self.interrupt_at: int | None = None
@@ -37,6 +38,9 @@ class Context:
 
     def show(self, text: str) -> None:
         self.shown.append(text)
+
+    def progress(self, value: float, total: float) -> None:
+        self.bar.append((value, total))
 
     def run_again(self) -> None:
         self.again += 1

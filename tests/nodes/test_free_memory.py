@@ -70,7 +70,16 @@ def run(host, context):
 
 def test_as_it_is_set_it_frees_what_costs_nobody_anything_and_tells_how_much(run, context):
     assert run() == ["earlier", "idle", "device cache", "trim"]
-    assert context.shown == ["freed 100 MB RAM, 200 MB VRAM"] and context.again == 1
+    assert context.shown[-1] == "freed 100 MB RAM, 200 MB VRAM; unloaded idle" and context.again == 1
+
+
+def test_each_step_is_told_on_the_node_while_it_is_done(host, run, context):
+    seen = []
+    host.empty_device_cache = lambda: seen.append((context.shown[-1], context.bar[-1]))
+    run(collect_garbage=False)
+    assert seen == [("emptying the device cache …", (2, 3))]
+    assert context.shown[:2] == ["dropping cached outputs …", "unloading models …"]
+    assert context.bar[-1] == (3, 3)
 
 
 def test_the_log_tells_what_each_step_freed(run, host):
@@ -117,13 +126,13 @@ def test_garbage_goes_before_the_device_cache_is_emptied_because_it_holds_blocks
 def test_without_a_gpu_vram_is_not_spoken_of(host, run, context):
     host.vram, host.loaded = 0, []
     run()
-    assert context.shown == ["freed 100 MB RAM"]
+    assert context.shown[-1] == "freed 100 MB RAM"
 
 
 def test_memory_that_grew_meanwhile_is_not_told_as_a_negative_gain(host, run, context):
     host.drop_outputs = lambda outputs: setattr(host, "ram", host.ram + 5 * MB)
     run(models="none")
-    assert context.shown == ["freed 0 bytes RAM, 0 bytes VRAM"]
+    assert context.shown[-1] == "freed 0 bytes RAM, 0 bytes VRAM"
 
 
 def test_an_interrupt_comes_before_anything_is_freed(host, run, context, kinds):

@@ -23,7 +23,7 @@ def test_with_enough_of_everything_it_opens_at_once_and_asks_to_run_again(gate, 
 def test_it_frees_first_and_needs_no_waiting_where_that_is_enough(gate, machine, context):
     machine.percent, machine.gives = 92, 10
     gate.run(context)
-    assert machine.slept == [] and context.shown == ["open"]
+    assert machine.slept == [] and context.shown == ["open; freed 10.0 GB"]
     assert machine.places == [("ram", Place.BETWEEN_NODES, Level.CRITICAL)]
     assert machine.actions.last.goal == pytest.approx(7 * GB, abs=2)
 
@@ -34,6 +34,16 @@ def test_it_waits_while_memory_falls_and_says_how_long_and_why(gate, machine, co
     assert machine.now == pytest.approx(5.0, abs=0.2)
     assert context.shown[0] == "waiting 0 of 60 s: RAM is at 90% of 100.0 GB (limit 85 %)"
     assert context.shown[-1].startswith("open after 5.")
+    assert [text.partition(":")[0] for text in context.shown[:-1]] == [f"waiting {n} of 60 s" for n in range(5)]
+    assert [round(value) for value, _ in context.bar] == [0, 1, 2, 3, 4, 60]
+    assert {total for _, total in context.bar} == {60}
+
+
+def test_while_it_waits_it_tells_what_it_has_freed(gate, machine, context):
+    machine.percent, machine.gives = 99, 10
+    gate.run(context, wait_seconds=3)
+    assert context.shown[0] == "waiting 0 of 3 s: RAM is at 89% of 100.0 GB (limit 85 %); freed 10.0 GB"
+    assert context.shown[-1] == "went on after 3 s: RAM is at 89% of 100.0 GB (limit 85 %); freed 10.0 GB"
 
 
 def test_at_the_limit_itself_it_lets_pass(gate, machine, context):

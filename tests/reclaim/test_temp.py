@@ -579,3 +579,11 @@ def test_as_a_rung_it_is_pointless_for_memory_and_never_beside_a_running_node(ru
     write(temp / "a.png")
     assert rung.estimate("ram", Place.BETWEEN_PROMPTS) == rung.estimate("vram0", Place.BETWEEN_PROMPTS) == 0
     assert rung.place == Place.BETWEEN_NODES
+
+
+def test_what_a_dry_run_found_is_still_there_for_the_request_that_follows_it(rung, temp, clock):
+    write(temp / "a.png", 100)
+    clock.now += PAUSE
+    assert [rung.estimate("disk_output", Place.BETWEEN_NODES) for _ in range(2)] == [100, 100]
+    assert rung.free("disk_output", Place.BETWEEN_NODES, None) == (100, "removed 1 old temp file (100 bytes)")
+    assert rung.estimate("disk_output", Place.BETWEEN_NODES) == 0

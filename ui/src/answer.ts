@@ -1,3 +1,5 @@
+import type { Refusal } from "./form";
+import { list, object, text } from "./read";
 import type { Answer } from "./shell";
 
 /** Milliseconds after which a server that says nothing counts as away. Freeing may wait 10 s for the worker, and then works. */
@@ -27,14 +29,20 @@ export async function answer(ask: () => Promise<Response>): Promise<Answer> {
   const body: unknown = await response.json().catch(() => undefined);
   // 409: not all could be done now. The body tells what was, and what the rest waits for.
   if ((response.ok || response.status === 409) && body !== undefined) return { kind: "ok", data: body };
-  return { kind: "refused", message: reasonIn(body) ?? `${response.status} ${response.statusText}`.trim() };
+  const fields = refusalsIn(body);
+  const message = messageIn(body);
+  if (message === undefined) return { kind: "refused", message: `${response.status} ${response.statusText}`.trim(), fields };
+  return { kind: "refused", message: [message, ...fields.map(({ field, problem }) => `${field}: ${problem}`)].join("; "), fields };
 }
 
 /** The server's own words in `{"error": {"message", "fields": […]}}`. */
-function reasonIn(body: unknown): string | undefined {
-  const error = (body as { error?: { message?: unknown; fields?: unknown } } | null | undefined)?.error;
-  if (typeof error?.message !== "string") return undefined;
-  const fields = Array.isArray(error.fields) ? error.fields : [];
-  const details = fields.map((field: { field?: unknown; problem?: unknown }) => `${field.field}: ${field.problem}`);
-  return [error.message, ...details].join("; ");
+function messageIn(body: unknown): string | undefined {
+  const { message } = object(object(body).error);
+  return typeof message === "string" ? message : undefined;
 }
+
+const refusalsIn = (body: unknown): Refusal[] =>
+  list(object(object(body).error).fields).map((one) => {
+    const { field, problem, in_force } = object(one);
+    return { field: text(field), problem: text(problem), inForce: in_force };
+  });

@@ -1,46 +1,74 @@
 /** Wires a shell, the state and the panel together. */
-import { Texts } from "./i18n";
-import { Glance, Lease } from "./lease";
-import { Mount } from "./mount";
-import { Panel } from "./panel";
-import type { Answer, Contribution, Outcome, Shell } from "./shell";
-import { after, EMPTY, type Busy, type Happening, type State } from "./state";
-import { readFreed } from "./status";
+import { Commands } from "./commands";
 import { Formats } from "./format";
+import { Texts } from "./i18n";
+import { readBatchEvent } from "./jobs";
+import { Glance, Lease } from "./lease";
+import { Loader } from "./loader";
+import { Mount } from "./mount";
+import { Newsroom } from "./news";
+import { Panel } from "./panel";
+import type { Answer, Command, Contribution, Shell } from "./shell";
+import { after, empty, type Happening, type Place, type State } from "./state";
+import type { Status } from "./status";
 import { badgeOf } from "./tiers";
+import { why } from "./views/head";
 
 export const TAB = "resource-gate";
-/** How far "Free memory" goes: everything that costs the running prompt nothing. */
-const FREE_LEVEL = "critical";
 
 export class App {
-  private state: State = EMPTY;
+  private state: State = empty();
   private texts = new Texts();
-  private translations: Record<string, unknown> | null = null;
+  private translations: Record<string, unknown> = {};
   private badgeWanted = true;
+  private entryWanted = true;
   private badge: string | null = null;
   private seen = false;
   private ticker: ReturnType<typeof setInterval> | null = null;
   readonly panel: Panel;
+  private readonly commands: Commands;
   private readonly lease: Lease;
   private readonly glance: Glance;
+  private readonly loader: Loader;
   private readonly mount: Mount;
+  private readonly news: Newsroom;
 
   constructor(private readonly shell: Shell) {
+    const happen = (happening: Happening): void => this.happen(happening);
+    this.commands = new Commands(shell, () => this.state, () => this.texts, happen, (place) => this.changed(place));
+    this.loader = new Loader(shell, () => this.state, happen);
+    this.news = new Newsroom(() => this.texts, (news) => shell.toast(news));
+    const { commands, loader } = this;
     this.panel = new Panel(() => this.state, {
-      free: () => void this.free(),
-      pause: () => void this.hold("pause"),
-      resume: () => void this.hold("resume"),
-      restore: (discard) => void this.restore(discard),
+      free: (strength, dryRun) => void commands.free(strength, dryRun),
+      pause: () => void commands.pause(),
+      resume: () => void commands.resume(),
+      stop: () => void commands.stop(),
+      retry: (ids) => void commands.retry(ids),
+      restore: (discard, ids) => void commands.restore(discard, ids),
+      release: (id) => void commands.release(id),
+      change: (changes, place) => void commands.change(changes, place),
+      reset: (fields) => void commands.reset(fields),
+      redraw: () => this.panel.redraw(true),
+      want: (what, wanted) => loader.want(what, wanted),
+      older: () => void loader.older(),
+      allowNotices: () => void Notification.requestPermission().then(() => this.panel.redraw()),
     });
     this.lease = new Lease(() => shell.clientId(), (route) => shell.get(route), (answer) => this.answered(answer));
     this.glance = new Glance(() => this.look());
     this.mount = new Mount(this.panel.element, () => shell.active(), (seen) => this.onSeen(seen), () => this.checkLocale());
+    this.listen();
+  }
+
+  private listen(): void {
+    const { shell } = this;
     shell.on("status", (data) => this.happen({ type: "pushed", data, now: Date.now() }));
     shell.on("action", (data) => this.happen({ type: "action", data }));
+    shell.on("batch", (data) => this.onBatch(data));
     shell.on("reconnecting", () => this.happen({ type: "reconnecting" }));
     shell.on("reconnected", () => {
       this.lease.now();
+      this.loader.look(this.seen);
       this.glance.queueChanged();
     });
     shell.on("queue", () => this.glance.queueChanged());
@@ -49,6 +77,8 @@ export class App {
 
   /** Offer the panel to the user. */
   start(): void {
+    const command = (name: string, icon: string, label: string, run: Command["run"]): Command => ({ id: `ResourceGate.${name}`, icon, label, run });
+    const { commands } = this;
     const contribution: Contribution = {
       id: TAB,
       icon: "pi pi-gauge",
@@ -59,15 +89,24 @@ export class App {
       title: () => this.texts.t("title"),
       tooltip: () => this.texts.t("tooltip"),
       commands: [
-        { id: "ResourceGate.Free", icon: "pi pi-eraser", label: "Free Memory Now", run: () => this.free() },
-        { id: "ResourceGate.Pause", icon: "pi pi-pause", label: "Pause the Gate", run: () => this.hold("pause") },
-        { id: "ResourceGate.Resume", icon: "pi pi-play", label: "Resume the Gate", run: () => this.hold("resume") },
+        command("Toggle", "pi pi-gauge", "Show or Hide the Panel", async () => (this.shell.toggle(), null)),
+        command("Free", "pi pi-eraser", "Free Memory Now", () => commands.free("critical")),
+        command("Pause", "pi pi-pause", "Pause the Gate", () => commands.pause()),
+        command("Resume", "pi pi-play", "Resume the Gate", () => commands.resume()),
+        command("Stop", "pi pi-stop", "Stop After the Current Job", () => commands.stop()),
+        command("Retry", "pi pi-replay", "Retry Failed Jobs", () => commands.retry()),
       ],
+      keybinding: { key: "g", alt: true, shift: true },
       mount: (element) => this.mount.render(element),
       unmount: () => this.mount.leave(),
       badgeWanted: (wanted) => {
         this.badgeWanted = wanted;
-        this.showBadge();
+        this.showLevel();
+        this.settleGlance();
+      },
+      entryWanted: (wanted) => {
+        this.entryWanted = wanted;
+        this.showLevel();
         this.settleGlance();
       },
     };
@@ -78,18 +117,39 @@ export class App {
     const before = this.state;
     this.state = after(before, happening);
     if (this.state === before) return;
-    this.showBadge();
-    this.panel.redraw();
+    const { status } = this.state;
+    if (status !== before.status && status) this.onStatus(status, before.status);
+    if (status !== before.status || this.state.link !== before.link) this.showLevel();
+    // Readings can wait for the pace; what a person did, or must see, does not.
+    const calm = ["pushed", "tick", "loaded"].includes(happening.type);
+    this.panel.redraw(!calm || status?.level !== before.status?.level || status?.gate.state !== before.status?.gate.state);
+  }
+
+  private onStatus(status: Status, before: Status | null): void {
+    this.news.status(status, Date.now());
+    const count = ({ batch }: Status): number[] => [batch.done, batch.failed, batch.total, batch.restorable, batch.quarantined];
+    if (before && String(count(before)) !== String(count(status))) this.loader.refresh("jobs", "marks");
+  }
+
+  private onBatch(data: unknown): void {
+    const event = readBatchEvent(data);
+    this.news.batch(event);
+    if (event.summary) this.happen({ type: "loaded", part: { summary: event.summary } });
+    else if (event.kind === "started") this.happen({ type: "loaded", part: { summary: null } });
+    this.loader.refresh("jobs", "marks");
   }
 
   private answered(answer: Answer): void {
+    this.happen({ type: "loaded", part: { client: this.shell.clientId() } });
     this.happen({ type: "answer", answer, now: Date.now() });
+    if (answer.kind === "ok" && !this.texts.complete) void this.loadTexts();
   }
 
   private onSeen(seen: boolean): void {
     this.seen = seen;
     if (seen) this.checkLocale();
     this.lease.hold(seen);
+    this.loader.look(seen);
     this.settleGlance();
     this.panel.watched(seen);
     if (this.ticker !== null) clearInterval(this.ticker);
@@ -102,8 +162,17 @@ export class App {
     this.panel.redraw();
   }
 
+  /** A command was answered. */
+  private changed(place: Place): void {
+    if (this.seen) this.lease.now();
+    else void this.look();
+    if (place === "free") this.loader.refresh("costs", "log");
+    else if (place === "settings" || place === "thresholds") this.loader.refresh("form");
+    else this.loader.refresh("jobs");
+  }
+
   private settleGlance(): void {
-    this.glance.allow(this.badgeWanted && !this.seen && document.visibilityState === "visible");
+    this.glance.allow((this.badgeWanted || this.entryWanted) && !this.seen && document.visibilityState === "visible");
   }
 
   private async look(): Promise<boolean> {
@@ -112,49 +181,22 @@ export class App {
     return status !== null && (badgeOf(status) !== null || status.queue.running + status.queue.pending > 0);
   }
 
-  private showBadge(): void {
-    const kind = this.badgeWanted && this.state.status ? badgeOf(this.state.status) : null;
+  private showLevel(): void {
+    const { status, link } = this.state;
+    const kind = this.badgeWanted && status ? badgeOf(status) : null;
     const badge = kind && this.texts.t(`badge.${kind}`);
     if (badge !== this.badge) this.shell.badge((this.badge = badge));
-  }
-
-  private async free(): Promise<Outcome> {
-    return this.command("free", "/resource_gate/free", { level: FREE_LEVEL }, (data) => {
-      const { freed, deferred } = readFreed(data);
-      const bytes = new Formats(this.texts.spoken).bytes(freed);
-      if (deferred) return this.texts.t("free.deferred", { bytes, reason: deferred });
-      return freed > 0 ? this.texts.t("free.freed", { bytes }) : this.texts.t("free.nothing");
-    });
-  }
-
-  private hold(what: "pause" | "resume"): Promise<Outcome> {
-    return this.command(what, `/resource_gate/${what}`, {}, () => this.texts.t(what === "pause" ? "toast.paused" : "toast.resumed"));
-  }
-
-  private restore(discard: boolean): Promise<Outcome> {
-    return this.command("restore", "/resource_gate/batch/restore", { discard }, () =>
-      this.texts.t(discard ? "restore.discarded" : "restore.restored"),
-    );
-  }
-
-  private async command(busy: Busy, route: string, body: object, say: (data: unknown) => string): Promise<Outcome> {
-    if (this.state.busy) return { ok: false, text: this.texts.t("free.failed", { message: this.state.busy }) };
-    this.happen({ type: "busy", with: busy });
-    const answer = await this.shell.post(route, body);
-    const outcome: Outcome =
-      answer.kind === "ok"
-        ? { ok: true, text: say(answer.data) }
-        : { ok: false, text: this.texts.t("free.failed", { message: answer.kind === "refused" ? answer.message : this.texts.t(`link.${answer.kind === "missing" ? "missing" : "lost"}`) }) };
-    this.happen({ type: "said", ...outcome, now: Date.now() });
-    if (this.seen) this.lease.now();
-    else void this.look();
-    return outcome;
+    if (!this.entryWanted) return this.shell.entry(null);
+    const level = status && link === "live" ? status.level : "unknown";
+    const context = { state: this.state, texts: this.texts, formats: new Formats(this.texts.spoken), now: 0 };
+    this.shell.entry({ level, word: this.texts.t(`level.${level}`), why: why(context) });
   }
 
   private async loadTexts(): Promise<void> {
-    this.translations ??= await this.shell.translations();
+    if (!this.texts.complete) this.translations = await this.shell.translations();
     this.texts = new Texts(this.shell.locale(), this.translations);
     this.panel.speak(this.texts);
+    this.showLevel();
   }
 
   /** The language can be changed while the page is open. */

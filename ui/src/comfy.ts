@@ -1,22 +1,32 @@
 /** The only code that knows ComfyUI's frontend. */
 import { answer, getOptions, postOptions } from "./answer";
-import type { Contribution, Outcome, Shell, ShellEvents } from "./shell";
+import { setAttr, setText } from "./dom";
+import type { Contribution, Entry, Shell, ShellEvents } from "./shell";
 
 /** Our events' names beside ComfyUI's own. */
 const EVENTS: Record<keyof ShellEvents, string> = {
   status: "resource_gate.status",
   action: "resource_gate.action",
+  batch: "resource_gate.batch",
   reconnecting: "reconnecting",
   reconnected: "reconnected",
   queue: "status",
 };
 
-const BADGE_SETTING = "ResourceGate.Badge";
+/** The class of our entry beside Run; ComfyUI draws its button once, what is in it is ours. */
+const ENTRY = "resource-gate-entry";
+const ENTRIES = document.getElementsByClassName(ENTRY);
 
 /** A shell on ComfyUI's `app` and `api`. */
 export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
   let tab = "";
+  let title = "";
+  const toggle = (): void => void app.extensionManager.command.execute(`Workspace.ToggleSidebarTab.${tab}`);
   return {
+    standalone: false,
+    toggle,
+    toast: (news) => toast(app, news.severity, title, news.text, 10_000),
+    entry: showEntry,
     clientId: () => api.clientId ?? null,
     get: (route) => answer(() => api.fetchApi(route, getOptions())),
     post: (route, body) => answer(() => api.fetchApi(route, postOptions(body))),
@@ -37,7 +47,7 @@ export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
     active: () => app.extensionManager.sidebarTab.activeSidebarTabId === tab,
     present(contribution) {
       tab = contribution.id;
-      register(app, contribution);
+      register(app, contribution, toggle, () => (title = contribution.title()));
     },
     badge(mark) {
       // A function would not be asked again: ComfyUI's redraw follows the property.
@@ -53,30 +63,35 @@ function localeOf(app: ComfyApp): string {
   return typeof chosen === "string" && chosen ? chosen : navigator.language;
 }
 
-function register(app: ComfyApp, contribution: Contribution): void {
+function register(app: ComfyApp, contribution: Contribution, toggle: () => void, ready: () => void): void {
+  const { commands, keybinding } = contribution;
   app.registerExtension({
     name: "ResourceGate.Panel",
-    commands: contribution.commands.map((command) => ({
+    commands: commands.map((command) => ({
       id: command.id,
       label: command.label,
       icon: command.icon,
-      function: async () => toast(app, contribution.title(), await command.run()),
-    })),
-    menuCommands: [{ path: ["Extensions", "Resource Gate"], commands: contribution.commands.map((command) => command.id) }],
-    settings: [
-      {
-        id: BADGE_SETTING,
-        name: "Show a badge on the icon",
-        category: ["Resource Gate", "Panel", "Badge"],
-        type: "boolean",
-        defaultValue: true,
-        tooltip: "A mark on the sidebar icon while memory is high, or while the gate waits or is paused.",
-        onChange: (wanted) => contribution.badgeWanted(wanted),
+      function: async () => {
+        const outcome = await command.run();
+        if (outcome) toast(app, outcome.ok ? "success" : "warn", contribution.title(), outcome.text, 5000);
       },
+    })),
+    menuCommands: [{ path: ["Extensions", "Resource Gate"], commands: commands.map((command) => command.id) }],
+    keybindings: [{ combo: keybinding, commandId: "ResourceGate.Toggle" }],
+    actionBarButtons: [{ icon: contribution.icon, label: "\u200b", tooltip: "Resource Gate", class: ENTRY, onClick: toggle }],
+    settings: [
+      setting("Badge", "Show a badge on the icon", "A mark on the sidebar icon while memory is high, or while the gate waits or is paused.", (wanted) =>
+        contribution.badgeWanted(wanted),
+      ),
+      setting("Entry", "Show the level beside Run", "A button beside Run that shows how full memory is, and opens the panel.", (wanted) =>
+        contribution.entryWanted(wanted),
+      ),
     ],
     // ComfyUI's settings, and with them the language, are there from here on.
     async setup() {
       await contribution.ready();
+      ready();
+      awaitEntry();
       app.extensionManager.registerSidebarTab({
         id: contribution.id,
         icon: contribution.icon,
@@ -91,6 +106,44 @@ function register(app: ComfyApp, contribution: Contribution): void {
   });
 }
 
-function toast(app: ComfyApp, summary: string, outcome: Outcome): void {
-  app.extensionManager.toast.add({ severity: outcome.ok ? "success" : "warn", summary, detail: outcome.text, life: 5000 });
+const setting = (name: string, label: string, tooltip: string, onChange: (wanted: boolean) => void): ComfySetting => ({
+  id: `ResourceGate.${name}`,
+  name: label,
+  category: ["Resource Gate", "Panel", name],
+  type: "boolean",
+  defaultValue: true,
+  tooltip,
+  onChange,
+});
+
+function toast(app: ComfyApp, severity: ComfyToast["severity"], summary: string, detail: string, life: number): void {
+  app.extensionManager.toast.add({ severity, summary, detail, life });
+}
+
+let shownEntry: Entry | null = null;
+
+/** ComfyUI may draw the button anew: the level is written into whichever is there. */
+function showEntry(entry: Entry | null): void {
+  shownEntry = entry;
+  for (const button of ENTRIES) write(button as HTMLElement, entry);
+}
+
+/** The button comes some time after the start. Only until then: all that ComfyUI draws would be looked at. */
+function awaitEntry(): void {
+  const observer = new MutationObserver(() => {
+    if (!ENTRIES.length) return;
+    observer.disconnect();
+    showEntry(shownEntry);
+  });
+  observer.observe(document.body, { childList: true, subtree: true });
+}
+
+function write(button: HTMLElement, entry: Entry | null): void {
+  button.style.display = entry ? "" : "none";
+  if (!entry) return;
+  setAttr(button, "data-rg-level", entry.level);
+  setAttr(button, "aria-label", `Resource Gate: ${entry.word}`);
+  setAttr(button, "title", entry.why);
+  const word = button.querySelector("span");
+  if (word) setText(word, entry.word);
 }

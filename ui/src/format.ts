@@ -9,6 +9,8 @@ const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
 export class Formats {
   private readonly cache = new Map<string, Intl.NumberFormat>();
   private readonly clockFormat: Intl.DateTimeFormat;
+  private readonly timeFormat: Intl.DateTimeFormat;
+  private readonly dateFormat: Intl.DateTimeFormat;
   private readonly agoFormat: Intl.RelativeTimeFormat;
   private readonly listFormat: Intl.ListFormat;
   private readonly partsFormat: Intl.ListFormat;
@@ -17,6 +19,8 @@ export class Formats {
   constructor(locale: string) {
     this.locale = Intl.NumberFormat.supportedLocalesOf([locale])[0] ?? "en";
     this.clockFormat = new Intl.DateTimeFormat(this.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    this.timeFormat = new Intl.DateTimeFormat(this.locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    this.dateFormat = new Intl.DateTimeFormat(this.locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     this.agoFormat = new Intl.RelativeTimeFormat(this.locale, { numeric: "auto" });
     this.listFormat = new Intl.ListFormat(this.locale, { type: "conjunction" });
     this.partsFormat = new Intl.ListFormat(this.locale, { type: "unit", style: "short" });
@@ -44,6 +48,11 @@ export class Formats {
 
   count(value: number): string {
     return this.number(value, { maximumFractionDigits: 0 });
+  }
+
+  /** As it is, with three decimals at most: `0.05`. */
+  plain(value: number): string {
+    return this.number(value, { maximumFractionDigits: 3, useGrouping: false });
   }
 
   /** One decimal, always: `5.0`. */
@@ -79,6 +88,16 @@ export class Formats {
   /** `14:03:22`, on this machine's clock. `time`: seconds since the epoch. */
   clock(time: number): string {
     return this.clockFormat.format(new Date(time * 1000));
+  }
+
+  /** `14:03`. */
+  time(time: number): string {
+    return this.timeFormat.format(new Date(time * 1000));
+  }
+
+  /** `Nov 23, 14:03`. */
+  date(time: number): string {
+    return this.dateFormat.format(new Date(time * 1000));
   }
 
   /** `output and temp`. */

@@ -1,5 +1,7 @@
 /** The panel's texts: the user's language where there is one, English beneath it, word by word. */
-import english from "../../locales/en/main.json";
+import type english from "../../locales/en/main.json";
+// Built in is only what is needed where the texts cannot be had: how it stands with the server. The rest is loaded.
+import core from "virtual:core-texts";
 
 type Tree = (typeof english)["resourceGate"];
 
@@ -30,10 +32,14 @@ export class Texts {
     translations: Record<string, unknown> = {},
   ) {
     const language = locale.split("-")[0] ?? locale;
-    const found = [...new Set([locale, language])]
-      .map((name) => (translations[name] as { resourceGate?: unknown } | undefined)?.resourceGate)
-      .filter((tree) => typeof tree === "object" && tree !== null);
-    this.trees = [...found, english.resourceGate];
+    const treesOf = (...names: string[]): unknown[] =>
+      [...new Set(names)]
+        .map((name) => (translations[name] as { resourceGate?: unknown } | undefined)?.resourceGate)
+        .filter((tree) => typeof tree === "object" && tree !== null);
+    const found = treesOf(locale, language);
+    const english = treesOf("en");
+    this.complete = english.length > 0;
+    this.trees = [...found, ...english, core];
     this.spoken = found.length || language === "en" ? locale : "en";
     this.plurals = new Intl.PluralRules(Intl.PluralRules.supportedLocalesOf([this.spoken])[0] ?? "en");
   }
@@ -41,15 +47,18 @@ export class Texts {
   /** The language most of the texts are in: `locale`, or English where there is no translation. */
   readonly spoken: string;
 
+  /** Whether all texts are here; without, some show as their keys. */
+  readonly complete: boolean;
+
   /** The text of `key`, with `{name}` replaced by `values.name`. */
   t(key: Key, values: Values = {}): string {
-    return fill(this.find(key) ?? key, values);
+    return fill(this.find(key) ?? lastOf(key), values);
   }
 
   /** The text of `key` in the plural form that `n` asks for; `{n}` stands for the number. */
   plural(key: PluralKey, n: number, values: Values = {}): string {
     const text = this.find(`${key}.${this.plurals.select(n)}`) ?? this.find(`${key}.other`);
-    return fill(text ?? key, { n, ...values });
+    return fill(text ?? lastOf(key), { n, ...values });
   }
 
   /** The text of a key that is only known at run time; undefined where there is none. */
@@ -65,6 +74,9 @@ export class Texts {
     return undefined;
   }
 }
+
+/** What stands for a text that could not be loaded. */
+const lastOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
 
 /** Put values into a text. `{'@'}` is a literal, as in the files of ComfyUI, whose own reader trips over bare `@ { } |`. */
 function fill(text: string, values: Values): string {

@@ -38,14 +38,20 @@ const SIGNS = {
   pause: "M8 5v14M16 5v14",
   play: "M8 4.8v14.4L19 12z",
   eject: "M12 5L4.5 14h15zM4.5 19h15",
+  stop: "M6 6h12v12H6z",
+  again: "M4 5v5h5M4.6 10A8 8 0 1 1 4 14.5",
+  eye: "M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12zM12 9.4v5.2M9.4 12h5.2",
+  bell: "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5h4",
 } as const;
+
+export type SignName = keyof typeof SIGNS;
 
 /** A small sign for a button. */
 export class Sign {
   readonly element: SVGSVGElement;
   private readonly path = document.createElementNS(SVG, "path");
 
-  constructor(name: keyof typeof SIGNS) {
+  constructor(name: SignName) {
     this.element = document.createElementNS(SVG, "svg");
     this.element.setAttribute("viewBox", "0 0 24 24");
     this.element.setAttribute("aria-hidden", "true");
@@ -54,7 +60,7 @@ export class Sign {
     this.set(name);
   }
 
-  set(name: keyof typeof SIGNS): void {
+  set(name: SignName): void {
     if (this.path.getAttribute("d") !== SIGNS[name]) this.path.setAttribute("d", SIGNS[name]);
   }
 }

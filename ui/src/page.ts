@@ -1,5 +1,6 @@
 /** The same panel on a page of its own: plain fetch, and a WebSocket as ComfyUI's. */
 import { answer, getOptions, postOptions } from "./answer";
+import { h } from "./dom";
 import type { Shell, ShellEvents } from "./shell";
 
 /** What `web/page.html` says about itself. */
@@ -18,7 +19,7 @@ type Listeners = { [K in keyof ShellEvents]: Set<(data: ShellEvents[K]) => void>
 /** A shell without ComfyUI. */
 export function pageShell(page: Page): Shell {
   const client = newId();
-  const listeners: Listeners = { status: new Set(), action: new Set(), reconnecting: new Set(), reconnected: new Set(), queue: new Set() };
+  const listeners: Listeners = { status: new Set(), action: new Set(), batch: new Set(), reconnecting: new Set(), reconnected: new Set(), queue: new Set() };
   const tell = <K extends keyof ShellEvents>(event: K, data: ShellEvents[K]): void => {
     for (const listener of listeners[event]) listener(data);
   };
@@ -47,11 +48,25 @@ export function pageShell(page: Page): Shell {
         contribution.mount(root);
       });
     },
+    standalone: true,
+    toggle: () => undefined,
+    entry: () => undefined, // The page's head shows the level.
+    toast: ({ severity, text }) => showToast(severity, text),
     badge(mark) {
       document.title = document.title.replace(/^\S+ \| /, "");
       if (mark) document.title = `${mark} | ${document.title}`;
     },
   };
+}
+
+/** Milliseconds for which a toast stays. */
+const TOAST = 10_000;
+
+/** Say something at the page's edge, for a while; a click sends it away. */
+function showToast(severity: string, text: string): void {
+  const toast = h("p", { class: "rg-toast", text, attrs: { role: "alert", "data-severity": severity }, on: { click: () => toast.remove() } });
+  document.querySelector(".resource-gate")?.append(toast);
+  setTimeout(() => toast.remove(), TOAST);
 }
 
 /** The language asked for, else the first of the browser's that there are texts for, else English. */
@@ -77,6 +92,7 @@ function listen(address: string, tell: <K extends keyof ShellEvents>(event: K, d
       const message = JSON.parse(data) as { type?: string; data?: unknown };
       if (message.type === "resource_gate.status") tell("status", message.data);
       else if (message.type === "resource_gate.action") tell("action", message.data);
+      else if (message.type === "resource_gate.batch") tell("batch", message.data);
       else if (message.type === "status") tell("queue", null);
     });
     socket.addEventListener("close", () => {

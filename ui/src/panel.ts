@@ -2,26 +2,34 @@
 import { h } from "./dom";
 import { Formats } from "./format";
 import { Texts } from "./i18n";
+import { Pace } from "./pace";
 import { serverTime, type State } from "./state";
 import style from "./style.css?inline";
+import forms from "./forms.css?inline";
+import plot from "uplot/dist/uPlot.min.css?inline";
 import type { Context, Deeds, View } from "./view";
+import { Aside } from "./views/aside";
 import { Foot } from "./views/foot";
+import { Free } from "./views/free";
 import { Gate } from "./views/gate";
 import { Head } from "./views/head";
+import { JobList } from "./views/job_list";
 import { LastAction } from "./views/last_action";
 import { Limits } from "./views/limits";
+import { Machines } from "./views/machines";
 import { Meters } from "./views/meters";
 import { Notices } from "./views/notices";
 import { Queue } from "./views/queue";
 import { Restore } from "./views/restore";
+import { SettingsCard } from "./views/settings";
+import { TimeLine } from "./views/time_line";
 
 export class Panel {
   readonly element: HTMLElement;
   private readonly views: View[];
   private texts = new Texts();
   private formats = new Formats("en");
-  private seen = false;
-  private frame: number | null = null;
+  private readonly pace = new Pace(() => this.draw());
 
   /** @param state gives the state to draw; it is asked when it is drawn. */
   constructor(
@@ -32,9 +40,9 @@ export class Panel {
     const [head, notices, foot] = [new Head(), new Notices(), new Foot()];
     // In this order when narrow; when wide, the second column stands to the right of the others.
     const columns = [
-      [new Gate(deeds), new Restore(deeds), new Queue()],
-      [new Meters()],
-      [new LastAction(), new Limits()],
+      [new Gate(deeds), new Restore(deeds), new Queue(deeds, new JobList(deeds)), new Aside(deeds), new Machines()],
+      [new Meters(deeds), new TimeLine()],
+      [new Free(deeds), new LastAction(deeds), new SettingsCard(deeds), new Limits()],
     ];
     this.views = [head, notices, ...columns.flat(), foot];
     const grid = h(
@@ -56,17 +64,12 @@ export class Panel {
 
   /** Whether the panel is seen; while it is not, nothing is drawn. */
   watched(seen: boolean): void {
-    this.seen = seen;
-    if (seen) this.redraw();
+    this.pace.allow(seen);
   }
 
-  /** Draw soon: at most once a frame, and only while seen. */
-  redraw(): void {
-    if (!this.seen || this.frame !== null) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = null;
-      this.draw();
-    });
+  /** Draw soon, while seen; `urgent`: in the next frame. */
+  redraw(urgent = false): void {
+    this.pace.soon(urgent);
   }
 
   private draw(): void {
@@ -79,5 +82,5 @@ export class Panel {
 function addStyle(): void {
   const id = "resource-gate-style";
   if (document.getElementById(id)) return;
-  document.head.append(h("style", { text: style, attrs: { id } }));
+  document.head.append(h("style", { text: style + forms + plot, attrs: { id } }));
 }

@@ -1,12 +1,19 @@
-/** What the panel knows, and how what happens changes it: pure functions only. */
+/** What the panel knows, and how what happens changes it: pure functions, but for the trail, which grows in place. */
+import type { Costs } from "./costs";
+import type { Fleet } from "./fleet";
+import type { Form, Refusal } from "./form";
+import type { Jobs, Summary } from "./jobs";
 import type { Answer } from "./shell";
-import { readAction, readStatus, type Status } from "./status";
+import { readAction, readStatus, type Action, type Status } from "./status";
+import { Trail } from "./trail";
 
 /** How it stands with the server. */
 export type Link = "connecting" | "live" | "lost" | "missing" | "refused";
-export type Busy = "free" | "pause" | "resume" | "restore";
+/** Where an outcome is told: beside the button that was pressed. */
+export type Place = "gate" | "free" | "batch" | "restore" | "aside" | "settings" | "thresholds";
 
 export interface Said {
+  place: Place;
   ok: boolean;
   text: string;
   /** Milliseconds on this machine's clock. */
@@ -20,11 +27,44 @@ export interface State {
   status: Status | null;
   /** Seconds the server's clock is ahead of this machine's. */
   skew: number;
-  busy: Busy | null;
+  /** A command is on its way. */
+  busy: Place | null;
   said: Said | null;
+  /** Who we are to the server; jobs of this tab have the same. */
+  client: string | null;
+  trail: Trail;
+  /** Each null until it was asked for. */
+  jobs: Jobs | null;
+  log: Action[] | null;
+  costs: Costs | null;
+  form: Form | null;
+  fleet: Fleet | null;
+  /** What a dry run said would be done. */
+  plan: { freed: number; actions: Action[] } | null;
+  /** What the last batch came to. */
+  summary: Summary | null;
+  /** What of a change of settings was not taken. */
+  refusals: Refusal[];
 }
 
-export const EMPTY: State = { link: "connecting", message: "", status: null, skew: 0, busy: null, said: null };
+export const empty = (): State => ({
+  link: "connecting",
+  message: "",
+  status: null,
+  skew: 0,
+  busy: null,
+  said: null,
+  client: null,
+  trail: new Trail(),
+  jobs: null,
+  log: null,
+  costs: null,
+  form: null,
+  fleet: null,
+  plan: null,
+  summary: null,
+  refusals: [],
+});
 
 /** Seconds by which a status may be older than the one shown and still count as one that was overtaken. */
 const OVERTAKEN = 5;
@@ -37,9 +77,10 @@ export type Happening =
   | { type: "answer"; answer: Answer; now: number }
   | { type: "pushed"; data: unknown; now: number }
   | { type: "action"; data: unknown }
+  | { type: "loaded"; part: Partial<State> }
   | { type: "reconnecting" }
-  | { type: "busy"; with: Busy }
-  | { type: "said"; ok: boolean; text: string; now: number }
+  | { type: "busy"; place: Place }
+  | { type: "said"; place: Place; ok: boolean; text: string; now: number }
   | { type: "tick"; now: number };
 
 /** The state after `happening`; the very same object where nothing changed. `now`: milliseconds on this machine's clock. */
@@ -52,17 +93,29 @@ export function after(state: State, happening: Happening): State {
     case "pushed":
       return received(state, happening.data, happening.now);
     case "action":
-      if (!state.status) return state;
-      return { ...state, status: { ...state.status, lastAction: readAction(happening.data) } };
+      return acted(state, readAction(happening.data));
+    case "loaded":
+      return { ...state, ...happening.part };
     case "reconnecting":
       return state.link === "live" ? { ...state, link: "lost" } : state;
     case "busy":
-      return { ...state, busy: happening.with, said: null };
+      return { ...state, busy: happening.place, said: null };
     case "said":
-      return { ...state, busy: null, said: { ok: happening.ok, text: happening.text, at: happening.now } };
+      return { ...state, busy: null, said: { place: happening.place, ok: happening.ok, text: happening.text, at: happening.now } };
     case "tick":
       return state.said && happening.now - state.said.at >= SAID_FOR ? { ...state, said: null } : state;
   }
+}
+
+/** Actions that are kept for the log. */
+const LOGGED = 200;
+
+function acted(state: State, action: Action): State {
+  if (!state.status) return state;
+  state.trail.actions.push({ time: action.time, level: action.level, text: action.text });
+  state.trail.revision++;
+  const log = state.log && [...state.log, action].slice(-LOGGED);
+  return { ...state, log, status: { ...state.status, lastAction: action } };
 }
 
 function received(state: State, data: unknown, now: number): State {
@@ -70,6 +123,7 @@ function received(state: State, data: unknown, now: number): State {
   if (!status) return { ...state, link: "refused", message: "not a status" };
   const behind = state.status ? state.status.time - status.time : 0;
   if (state.link === "live" && behind > 0 && behind < OVERTAKEN) return state;
+  state.trail.add(status);
   return { ...state, link: "live", message: "", status, skew: skewAfter(state, status.time, now) };
 }
 

@@ -1,4 +1,5 @@
 /** The status object of `GET /resource_gate/status`, and a reader for it that takes what an older or newer server sends. */
+import { list, maybe, number, object, text, texts, type Json } from "./read";
 
 export const LEVELS = ["normal", "warning", "critical", "emergency"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -55,6 +56,22 @@ export interface Action {
   rungs: Rung[];
 }
 
+export interface Batch {
+  done: number;
+  total: number;
+  failed: number;
+  retried: number;
+  /** Seconds left, and between which they probably lie. */
+  eta: number | null;
+  etaLow: number | null;
+  etaHigh: number | null;
+  restorable: number;
+  quarantined: number;
+  /** The gate closes when the running job ends. */
+  stopping: boolean;
+  startedAt: number | null;
+}
+
 export interface Status {
   version: string;
   /** Seconds since the epoch, on the server's clock; so are all other times. */
@@ -68,22 +85,13 @@ export interface Status {
   workerAlive: boolean | null;
   gate: { state: "open" | "waiting" | "paused"; reason: string; since: number | null; until: number | null };
   queue: { running: number; pending: number; node: string; progress: number | null };
-  batch: { done: number; total: number; failed: number; retried: number; eta: number | null; restorable: number; quarantined: number };
+  batch: Batch;
   lastAction: Action | null;
   degraded: Record<string, string>;
   monitor: { interval: number; late: number; problems: Record<string, string> };
 }
 
-type Json = Record<string, unknown>;
-
-const object = (value: unknown): Json => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {});
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-const maybe = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
-const level = (value: unknown): Level => (LEVELS.includes(value as Level) ? (value as Level) : "normal");
-const texts = (value: unknown): Record<string, string> =>
-  Object.fromEntries(Object.entries(object(value)).map(([key, reason]) => [key, text(reason) || String(reason)]));
+export const level = (value: unknown): Level => (LEVELS.includes(value as Level) ? (value as Level) : "normal");
 
 /** Read a status; null where `value` is none. What is missing in it becomes empty, what is unknown is left out. */
 export function readStatus(value: unknown): Status | null {
@@ -114,22 +122,31 @@ export function readStatus(value: unknown): Status | null {
       node: text(queue.node),
       progress: maybe(queue.progress),
     },
-    batch: {
-      done: number(batch.done),
-      total: number(batch.total),
-      failed: number(batch.failed),
-      retried: number(batch.retried),
-      eta: maybe(batch.eta_seconds),
-      restorable: number(batch.restorable),
-      quarantined: number(batch.quarantined),
-    },
+    batch: readBatch(batch),
     lastAction: data.last_action ? readAction(data.last_action) : null,
     degraded: texts(data.degraded),
     monitor: { interval: number(monitor.interval), late: number(monitor.late), problems: texts(monitor.problems) },
   };
 }
 
-function readResource(key: string, data: Json): Resource {
+/** Read `status.batch`. */
+export function readBatch(batch: Json): Batch {
+  return {
+    done: number(batch.done),
+    total: number(batch.total),
+    failed: number(batch.failed),
+    retried: number(batch.retried),
+    eta: maybe(batch.eta_seconds),
+    etaLow: maybe(batch.eta_low),
+    etaHigh: maybe(batch.eta_high),
+    restorable: number(batch.restorable),
+    quarantined: number(batch.quarantined),
+    stopping: batch.stop_after_current === true || batch.state === "stopping",
+    startedAt: maybe(batch.started_at),
+  };
+}
+
+export function readResource(key: string, data: Json): Resource {
   const tiers = object(data.tiers);
   const [warning, critical, emergency] = [maybe(tiers.warning), maybe(tiers.critical), maybe(tiers.emergency)];
   return {
@@ -183,7 +200,7 @@ export function readAction(value: unknown): Action {
 }
 
 /** What came of `POST /resource_gate/free`. */
-export function readFreed(value: unknown): { freed: number; steps: number; deferred: string } {
+export function readFreed(value: unknown): { freed: number; actions: Action[]; deferred: string } {
   const data = object(value);
-  return { freed: number(data.freed), steps: list(data.actions).length, deferred: text(data.deferred) };
+  return { freed: number(data.would_free) || number(data.freed), actions: list(data.actions).map(readAction), deferred: text(data.deferred) };
 }

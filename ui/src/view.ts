@@ -1,3 +1,4 @@
+import type { Strength } from "./costs";
 import type { Formats } from "./format";
 import type { Texts } from "./i18n";
 import type { State } from "./state";
@@ -17,11 +18,32 @@ export interface View {
   update(context: Context): void;
 }
 
+/** What is only asked for once somebody wants to see it. */
+export type Wanted = "log" | "costs" | "form";
+
 /** What the buttons do. */
 export interface Deeds {
-  free(): void;
+  free(strength: Strength, dryRun: boolean): void;
   pause(): void;
   resume(): void;
-  /** Put back what an earlier run left, or forget it. */
-  restore(discard: boolean): void;
+  /** Let the running job end, and start no other. */
+  stop(): void;
+  /** Queue failed jobs again: these, or all. */
+  retry(ids?: string[]): void;
+  /** Put back what an earlier run left, or forget it: these, or all. */
+  restore(discard: boolean, ids?: string[]): void;
+  /** Let a job that is set aside run again. */
+  release(id: string): void;
+  /** Change settings: `["ram.warning", 0.8]`. */
+  change(changes: readonly (readonly [string, unknown])[], place: "settings" | "thresholds"): void;
+  /** Settings back to their defaults: these, or all. */
+  reset(fields?: string[]): void;
+  /** Something that only the panel knows has changed: show it. */
+  redraw(): void;
+  /** Whether somebody looks at this. */
+  want(what: Wanted, wanted: boolean): void;
+  /** Jobs older than those shown. */
+  older(): void;
+  /** Ask the browser whether it may tell the end of a batch; `drawn` when it has answered. */
+  allowNotices(): void;
 }

@@ -7,6 +7,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
   const extensions: ComfyExtension[] = [];
   const tabs: ComfySidebarTab[] = [];
   const toasts: { severity: string; detail?: string }[] = [];
+  const executed: string[] = [];
   const listeners = new Map<string, (event: CustomEvent<unknown>) => void>();
   const settings: Record<string, unknown> = { "Comfy.Locale": "zh" };
   const app: ComfyApp = {
@@ -16,6 +17,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
       getSidebarTabs: () => tabs,
       sidebarTab: { activeSidebarTabId: null },
       setting: { get: (id) => settings[id] },
+      command: { execute: (id) => (executed.push(id), Promise.resolve()) },
       toast: { add: (message) => void toasts.push(message) },
     },
   };
@@ -26,7 +28,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
     removeEventListener: (type) => void listeners.delete(type),
     getCustomNodesI18n: () => Promise.resolve({ zh: {} }),
   };
-  return { app, api, extensions, tabs, toasts, listeners, shell: comfyShell(app, api) };
+  return { app, api, extensions, tabs, toasts, executed, listeners, shell: comfyShell(app, api) };
 }
 
 function contribution(): Contribution {
@@ -40,6 +42,8 @@ function contribution(): Contribution {
     mount: vi.fn(),
     unmount: vi.fn(),
     badgeWanted: vi.fn(),
+    entryWanted: vi.fn(),
+    keybinding: { key: "g", alt: true, shift: true },
   };
 }
 
@@ -150,11 +154,15 @@ describe("an answer", () => {
 
   it("of 400 says what is wrong with which field", async () => {
     const error = { message: "not understood", fields: [{ field: "level", problem: "no such level", in_force: "critical" }] };
-    expect(await get(() => json({ error }, 400))).toEqual({ kind: "refused", message: "not understood; level: no such level" });
+    expect(await get(() => json({ error }, 400))).toEqual({
+      kind: "refused",
+      message: "not understood; level: no such level",
+      fields: [{ field: "level", problem: "no such level", inForce: "critical" }],
+    });
   });
 
   it("that is no JSON is refused", async () => {
-    expect(await get(() => new Response("<html>", { status: 500, statusText: "Bad" }))).toEqual({ kind: "refused", message: "500 Bad" });
-    expect(await get(() => new Response("<html>", { status: 200, statusText: "OK" }))).toEqual({ kind: "refused", message: "200 OK" });
+    expect(await get(() => new Response("<html>", { status: 500, statusText: "Bad" }))).toEqual({ kind: "refused", message: "500 Bad", fields: [] });
+    expect(await get(() => new Response("<html>", { status: 200, statusText: "OK" }))).toEqual({ kind: "refused", message: "200 OK", fields: [] });
   });
 });

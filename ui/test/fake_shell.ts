@@ -1,4 +1,5 @@
-import type { Answer, Contribution, Shell, ShellEvents } from "../src/shell";
+import english from "../../locales/en/main.json";
+import type { Answer, Contribution, Entry, News, Shell, ShellEvents } from "../src/shell";
 
 /** A shell whose server says what the test says. */
 export class FakeShell implements Shell {
@@ -7,7 +8,13 @@ export class FakeShell implements Shell {
   asked: string[] = [];
   shown = true;
   language = "en";
-  texts: Record<string, unknown> = {};
+  texts: Record<string, unknown> = { en: english };
+  /** What single routes answer; all others `answer`. */
+  routes: Record<string, Answer> = {};
+  entries: (Entry | null)[] = [];
+  toasts: News[] = [];
+  toggled = 0;
+  standalone = false;
   marks: (string | null)[] = [];
   contribution!: Contribution;
   private readonly listeners: [string, (data: never) => void][] = [];
@@ -15,11 +22,11 @@ export class FakeShell implements Shell {
   clientId = (): string | null => "me";
   get = (route: string): Promise<Answer> => {
     this.asked.push(route);
-    return Promise.resolve(this.answer);
+    return Promise.resolve(this.routes[route.replace(/\?.*/, "")] ?? this.answer);
   };
   post = (route: string, body: object): Promise<Answer> => {
     this.posted.push([route, body]);
-    return Promise.resolve(this.answer);
+    return Promise.resolve(this.routes[`POST ${route}`] ?? this.answer);
   };
   on<K extends keyof ShellEvents>(event: K, listener: (data: ShellEvents[K]) => void): () => void {
     this.listeners.push([event, listener as (data: never) => void]);
@@ -33,6 +40,15 @@ export class FakeShell implements Shell {
   }
   badge(mark: string | null): void {
     this.marks.push(mark);
+  }
+  entry(entry: Entry | null): void {
+    this.entries.push(entry);
+  }
+  toast(news: News): void {
+    this.toasts.push(news);
+  }
+  toggle(): void {
+    this.toggled++;
   }
 
   tell<K extends keyof ShellEvents>(event: K, data: ShellEvents[K]): void {

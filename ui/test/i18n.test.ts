@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import english from "../../locales/en/main.json";
 import { Texts } from "../src/i18n";
 
-const zh = { zh: { resourceGate: { title: "资源闸门", queue: { pending: { other: "{n} 个等待" } } } } };
+const all = { en: english };
+const zh = { ...all, zh: { resourceGate: { title: "资源闸门", queue: { pending: { other: "{n} 个等待" } } } } };
 
 describe("texts", () => {
   it("are in the user's language where there is a translation", () => {
@@ -26,14 +27,14 @@ describe("texts", () => {
   });
 
   it("survive translations that are not what they should be", () => {
-    const odd = { zh: { resourceGate: { title: 7, gate: "no tree", level: null } } };
+    const odd = { ...all, zh: { resourceGate: { title: 7, gate: "no tree", level: null } } };
     const texts = new Texts("zh", odd);
     expect([texts.t("title"), texts.t("gate.pause"), texts.t("level.normal")]).toEqual(["Resource Gate", "Pause", "Normal"]);
     expect(texts.find("constructor.name")).toBeUndefined();
   });
 
   it("take values, and leave a placeholder without one as it is", () => {
-    const texts = new Texts("en");
+    const texts = new Texts("en", all);
     expect(texts.t("gate.waited", { time: "3 sec" })).toBe("Waited 3 sec");
     expect(texts.t("gate.waited")).toBe("Waited {time}");
   });
@@ -44,8 +45,8 @@ describe("texts", () => {
   });
 
   it("follow the number", () => {
-    expect(new Texts("en").plural("meters.files", 1)).toBe("1 file");
-    expect(new Texts("en").plural("meters.files", 2)).toBe("2 files");
+    expect(new Texts("en", all).plural("meters.files", 1)).toBe("1 file");
+    expect(new Texts("en", all).plural("meters.files", 2)).toBe("2 files");
     expect(new Texts("zh", zh).plural("queue.pending", 1)).toBe("1 个等待");
   });
 });

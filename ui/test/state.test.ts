@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { after, EMPTY, SAID_FOR, serverTime, versionGap, type State } from "../src/state";
+import { after, empty, SAID_FOR, serverTime, versionGap, type State } from "../src/state";
 import { rawStatus } from "./status";
 
 const NOW = 1_000_000;
-const live = (time = 1000, now = NOW): State => after(EMPTY, { type: "pushed", data: rawStatus(time), now });
+const live = (time = 1000, now = NOW): State => after(empty(), { type: "pushed", data: rawStatus(time), now });
 
 describe("the connection", () => {
   it("is live with the first status, pushed or asked for", () => {
     expect(live().link).toBe("live");
-    expect(after(EMPTY, { type: "answer", answer: { kind: "ok", data: rawStatus() }, now: NOW }).link).toBe("live");
+    expect(after(empty(), { type: "answer", answer: { kind: "ok", data: rawStatus() }, now: NOW }).link).toBe("live");
   });
 
   it("is lost without an answer, and keeps the last readings", () => {
@@ -24,13 +24,13 @@ describe("the connection", () => {
   });
 
   it("tells a server without our part from one that refuses", () => {
-    expect(after(EMPTY, { type: "answer", answer: { kind: "missing" }, now: NOW }).link).toBe("missing");
-    const refused = after(EMPTY, { type: "answer", answer: { kind: "refused", message: "no" }, now: NOW });
+    expect(after(empty(), { type: "answer", answer: { kind: "missing" }, now: NOW }).link).toBe("missing");
+    const refused = after(empty(), { type: "answer", answer: { kind: "refused", message: "no" }, now: NOW });
     expect([refused.link, refused.message]).toEqual(["refused", "no"]);
   });
 
   it.each([null, 7, "text", [], {}, { level: "normal" }])("takes %j for no status", (data) => {
-    expect(after(EMPTY, { type: "pushed", data, now: NOW }).link).toBe("refused");
+    expect(after(empty(), { type: "pushed", data, now: NOW }).link).toBe("refused");
   });
 });
 
@@ -46,7 +46,7 @@ describe("a status", () => {
 
   it("of an unknown form reads as far as it can", () => {
     const odd = { level: "catastrophe", resources: { ram: { used: "x" }, npu0: null }, gate: { state: "ajar" }, gpus: 7 };
-    const { status } = after(EMPTY, { type: "pushed", data: odd, now: NOW });
+    const { status } = after(empty(), { type: "pushed", data: odd, now: NOW });
     expect(status?.level).toBe("normal");
     expect(status?.gate.state).toBe("open");
     expect(status?.resources.map((one) => [one.key, one.used, one.tiers])).toEqual([
@@ -58,7 +58,8 @@ describe("a status", () => {
   it("takes over an action told by itself", () => {
     const state = after(live(), { type: "action", data: { time: 999, text: "trimmed", freed: 5 } });
     expect(state.status?.lastAction).toMatchObject({ text: "trimmed", freed: 5, met: true });
-    expect(after(EMPTY, { type: "action", data: {} })).toBe(EMPTY);
+    const nothing = empty();
+    expect(after(nothing, { type: "action", data: {} })).toBe(nothing);
   });
 });
 
@@ -78,9 +79,9 @@ describe("the server's clock", () => {
 
 describe("a command", () => {
   it("shows as busy, then what came of it, then nothing", () => {
-    const busy = after(live(), { type: "busy", with: "free" });
+    const busy = after(live(), { type: "busy", place: "free" });
     expect(busy.busy).toBe("free");
-    const said = after(busy, { type: "said", ok: true, text: "Freed", now: NOW });
+    const said = after(busy, { type: "said", place: "free", ok: true, text: "Freed", now: NOW });
     expect([said.busy, said.said?.text]).toEqual([null, "Freed"]);
     expect(after(said, { type: "tick", now: NOW + SAID_FOR - 1 })).toBe(said);
     expect(after(said, { type: "tick", now: NOW + SAID_FOR }).said).toBeNull();

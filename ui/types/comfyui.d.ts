@@ -14,12 +14,20 @@ interface ComfySidebarTab {
   destroy?(): void;
 }
 
+interface ComfyToast {
+  severity: "success" | "info" | "warn" | "error";
+  summary: string;
+  detail?: string;
+  life?: number;
+}
+
 interface ComfyExtensionManager {
   registerSidebarTab(tab: ComfySidebarTab): void;
   getSidebarTabs(): ComfySidebarTab[];
   sidebarTab: { activeSidebarTabId: string | null };
   setting: { get(id: string): unknown };
-  toast: { add(message: { severity: "success" | "info" | "warn" | "error"; summary: string; detail?: string; life?: number }): void };
+  command: { execute(id: string): Promise<void> };
+  toast: { add(message: ComfyToast): void };
 }
 
 interface ComfyCommand {
@@ -44,6 +52,9 @@ interface ComfyExtension {
   name: string;
   commands?: ComfyCommand[];
   menuCommands?: { path: string[]; commands: string[] }[];
+  keybindings?: { combo: { key: string; ctrl?: boolean; alt?: boolean; shift?: boolean }; commandId: string }[];
+  /** Drawn beside Run, once; a button without a label has no element for one. */
+  actionBarButtons?: { icon: string; label?: string; tooltip?: string; class?: string; onClick: () => void }[];
   settings?: ComfySetting[];
   setup?: () => void | Promise<void>;
 }

@@ -8,6 +8,7 @@ export class Card {
   readonly body = h("div", { class: "rg-body" });
   readonly side = h("span", { class: "rg-side" });
   private readonly title = h("h2");
+  readonly header = h("header", {}, this.title, this.side);
 
   constructor(name: string) {
     const id = `rg-${name}-${++count}`;
@@ -15,7 +16,7 @@ export class Card {
     this.element = h(
       "section",
       { class: `rg-card rg-${name}`, attrs: { "aria-labelledby": id } },
-      h("header", {}, this.title, this.side),
+      this.header,
       this.body,
     );
   }

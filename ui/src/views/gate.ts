@@ -1,11 +1,11 @@
 import { h, setAttr, setOptional, setText, show } from "../dom";
-import { Sign } from "../icons";
 import type { Status } from "../status";
 import type { Context, Deeds, View } from "../view";
 import { Bar } from "./bar";
+import { Button, ready, Said } from "./button";
 import { Card } from "./card";
 
-/** What the gate does, why and until when; pause, resume, free. */
+/** What the gate does, why and until when; pause, resume, stop after the running job. */
 export class Gate implements View {
   private readonly card = new Card("gate");
   readonly element = this.card.element;
@@ -14,46 +14,39 @@ export class Gate implements View {
   private readonly waited = h("span");
   private readonly until = h("span");
   private readonly times = h("p", { class: "rg-row rg-muted" }, this.waited, this.until);
-  private readonly holdSign = new Sign("pause");
-  private readonly holdWord = h("span");
-  private readonly hold: HTMLButtonElement;
-  private readonly freeWord = h("span");
-  private readonly free: HTMLButtonElement;
-  private readonly said = h("p", { class: "rg-said", attrs: { role: "status" } });
-  private paused = false;
-  private usable = false;
+  private readonly hold: Button;
+  private readonly stop: Button;
+  private readonly said = new Said(["gate"]);
+  private held = false;
 
   constructor(deeds: Deeds) {
-    this.hold = h(
-      "button",
-      { class: "rg-button", attrs: { type: "button" }, on: { click: () => this.usable && (this.paused ? deeds.resume() : deeds.pause()) } },
-      this.holdSign.element,
-      this.holdWord,
-    );
-    this.free = h(
-      "button",
-      { class: "rg-button", attrs: { type: "button" }, on: { click: () => this.usable && deeds.free() } },
-      new Sign("eject").element,
-      this.freeWord,
-    );
-    this.hold.dataset.deed = "hold";
-    this.free.dataset.deed = "free";
+    this.hold = new Button("hold", () => (this.held ? deeds.resume() : deeds.pause()), "pause");
+    this.stop = new Button("stop", () => deeds.stop(), "stop");
     this.card.side.classList.add("rg-pill");
-    this.card.body.append(this.reason, this.bar.element, this.times, h("div", { class: "rg-buttons" }, this.hold, this.free), this.said);
+    const buttons = h("div", { class: "rg-buttons" }, this.hold.element, this.stop.element);
+    this.card.body.append(this.reason, this.bar.element, this.times, buttons, this.said.element);
   }
 
   update(context: Context): void {
     const { state, texts } = context;
     const gate = state.status?.gate ?? null;
-    this.card.head(texts.t("gate.heading"), gate ? texts.t(`gate.state.${gate.state}`) : "");
-    setAttr(this.element, "data-gate", gate?.state ?? "unknown");
-    this.paused = gate?.state === "paused";
-    const said = gate?.state === "waiting" ? gate.reason : "";
-    setOptional(this.reason, gate ? said || texts.t(`gate.why.${gate.state}`) : "");
-    this.updateTimes(gate, context);
-    this.updateButtons(context);
-    setOptional(this.said, state.said?.text ?? "");
-    setAttr(this.said, "data-ok", state.said ? String(state.said.ok) : null);
+    const stopping = gate !== null && gate.state !== "paused" && state.status?.batch.stopping === true;
+    const shown = stopping ? "stopping" : gate?.state;
+    this.card.head(texts.t("gate.heading"), shown ? texts.t(`gate.state.${shown}`) : "");
+    setAttr(this.element, "data-gate", shown ?? "unknown");
+    this.held = gate?.state === "paused" || stopping;
+    const why = gate?.state === "waiting" && !stopping ? gate.reason : "";
+    setOptional(this.reason, shown ? why || texts.t(`gate.why.${shown}`) : "");
+    this.updateTimes(stopping ? null : gate, context);
+    const usable = ready(state);
+    this.hold.update(texts.t(this.held ? "gate.resume" : "gate.pause"), usable, {
+      hint: texts.t(this.held ? "gate.resumeHint" : "gate.pauseHint"),
+      sign: this.held ? "play" : "pause",
+      primary: this.held,
+    });
+    this.stop.update(texts.t("gate.stop"), usable, { hint: texts.t("gate.stopHint") });
+    show(this.stop.element, !this.held && (state.status?.queue.running ?? 0) > 0 && (state.status?.queue.pending ?? 0) > 0);
+    this.said.update(state);
   }
 
   private updateTimes(gate: Status["gate"] | null, { texts, formats, now, state }: Context): void {
@@ -69,20 +62,5 @@ export class Gate implements View {
     const values = { clock: formats.clock(held.until - state.skew), time: formats.duration(left) };
     setText(this.until, left > 0 ? texts.t("gate.until", values) : texts.t("gate.overdue"));
     this.bar.update((now - held.since) / Math.max(0.001, held.until - held.since), texts.t("gate.waitLabel"));
-  }
-
-  private updateButtons({ state, texts }: Context): void {
-    this.usable = state.link === "live" && state.busy === null;
-    for (const button of [this.hold, this.free]) {
-      // Not `disabled`: the button would lose the keyboard's focus in mid-use.
-      setAttr(button, "aria-disabled", this.usable ? null : "true");
-    }
-    this.holdSign.set(this.paused ? "play" : "pause");
-    setText(this.holdWord, texts.t(this.paused ? "gate.resume" : "gate.pause"));
-    setAttr(this.hold, "title", texts.t(this.paused ? "gate.resumeHint" : "gate.pauseHint"));
-    setAttr(this.hold, "data-primary", this.paused ? "" : null);
-    setText(this.freeWord, texts.t(state.busy === "free" ? "free.busy" : "free.button"));
-    setAttr(this.free, "title", texts.t("free.hint"));
-    setAttr(this.free, "aria-busy", state.busy === "free" ? "true" : null);
   }
 }

@@ -1,9 +1,13 @@
-import { h, Keyed, setOptional, setText, show } from "../dom";
-import type { Rung } from "../status";
-import type { Context, View } from "../view";
+import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
+import type { Formats } from "../format";
+import type { Texts } from "../i18n";
+import type { State } from "../state";
+import type { Action, Rung } from "../status";
+import type { Context, Deeds, View } from "../view";
 import { Card } from "./card";
+import { Fold } from "./fold";
 
-/** What was done last, in a sentence, and the steps it took. */
+/** What was done last, in a sentence, and the steps it took; below, all that was done before. */
 export class LastAction implements View {
   private readonly card = new Card("action");
   readonly element = this.card.element;
@@ -17,8 +21,15 @@ export class LastAction implements View {
   private readonly details = h("details", {}, this.summary, this.steps);
   private readonly list = new Keyed<[string, Rung], Step>(this.steps, () => new Step());
 
-  constructor() {
-    this.card.body.append(this.sentence, this.tags, this.details);
+  private readonly log: Fold;
+  private readonly none = h("p", { class: "rg-muted" });
+  private readonly entries = h("ol", { class: "rg-log" });
+  private readonly logged = new Keyed<[string, Action], Entry>(this.entries, () => new Entry());
+
+  constructor(deeds: Deeds) {
+    this.log = new Fold((open) => deeds.want("log", open));
+    this.log.body.append(this.none, this.entries);
+    this.card.body.append(this.sentence, this.tags, this.details, this.log.element);
   }
 
   update({ state, texts, formats, now }: Context): void {
@@ -41,6 +52,27 @@ export class LastAction implements View {
       ([key]) => key,
       (step, [, rung]) => step.update(rung, formats.bytes(rung.freed), formats.duration(rung.seconds)),
     );
+    this.updateLog(state, texts, formats);
+  }
+
+  private updateLog({ log }: State, texts: Texts, formats: Formats): void {
+    this.log.head(texts.t("action.log"));
+    if (!this.log.open) return;
+    setOptional(this.none, log?.length ? "" : texts.t(log ? "action.none" : "jobs.loading"));
+    const newest = [...(log ?? [])].reverse().map((one, at): [string, Action] => [`${one.time} ${(log?.length ?? 0) - at}`, one]);
+    this.logged.update(newest, ([key]) => key, (entry, [, one]) => entry.update(one, formats.date(one.time)));
+  }
+}
+
+class Entry {
+  private readonly time = h("span", { class: "rg-muted rg-number" });
+  private readonly text = h("span");
+  readonly element = h("li", {}, this.time, this.text);
+
+  update(action: Action, time: string): void {
+    setText(this.time, time);
+    setText(this.text, action.text);
+    setAttr(this.element, "data-level", action.level);
   }
 }
 

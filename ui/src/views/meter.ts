@@ -1,5 +1,7 @@
 import { h, setAttr, setOptional, setText, setVar, show } from "../dom";
 import type { Level, Tiers } from "../status";
+import type { Context } from "../view";
+import { Thresholds, type Tier } from "./thresholds";
 
 export interface Reading {
   name: string;
@@ -16,6 +18,8 @@ export interface Reading {
   hint: string;
   /** What the marks mean. */
   marks: string;
+  /** Whether the marks can be moved here. */
+  adjustable: boolean;
 }
 
 /** One resource against its limit, with a mark where each level begins. */
@@ -31,15 +35,23 @@ export class Meter {
     this.marks,
   );
   private readonly caption = h("p", { class: "rg-caption" });
-  readonly element = h(
-    "div",
-    { class: "rg-resource" },
-    h("div", { class: "rg-line" }, this.name, this.usage, this.percent),
-    this.track,
-    this.caption,
-  );
+  private readonly thresholds: Thresholds;
+  readonly element: HTMLElement;
 
-  update(reading: Reading): void {
+  /** @param change sends a mark that was moved. */
+  constructor(change: (tier: Tier, share: number) => void) {
+    this.thresholds = new Thresholds((tiers) => this.mark(tiers), change);
+    this.element = h(
+      "div",
+      { class: "rg-resource" },
+      h("div", { class: "rg-line" }, this.name, this.usage, this.percent),
+      this.track,
+      this.thresholds.element,
+      this.caption,
+    );
+  }
+
+  update(reading: Reading, context: Context): void {
     setText(this.name, reading.name);
     setText(this.usage, reading.usage);
     setText(this.percent, reading.percent);
@@ -51,10 +63,16 @@ export class Meter {
     setAttr(this.track, "aria-valuetext", reading.value);
     setAttr(this.track, "title", reading.marks || null);
     show(this.marks, reading.tiers !== null);
-    for (const [name, share] of Object.entries(reading.tiers ?? {})) {
-      setVar(this.track, `--${name}`, `${Math.min(100, share * 100).toFixed(1)}%`);
-    }
+    const { tiers } = reading;
+    const adjusting = reading.adjustable && tiers !== null;
+    show(this.thresholds.element, adjusting);
+    this.mark(tiers ?? {});
+    if (adjusting) this.thresholds.update(reading.name, tiers, context);
     setOptional(this.caption, reading.caption);
     setAttr(this.caption, "title", reading.hint || null);
+  }
+
+  private mark(tiers: Partial<Tiers>): void {
+    for (const [name, share] of Object.entries(tiers)) setVar(this.track, `--${name}`, `${Math.min(100, share * 100).toFixed(1)}%`);
   }
 }

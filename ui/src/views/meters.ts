@@ -1,7 +1,8 @@
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Gpu, Resource, Status } from "../status";
 import { counts, inOrder, kindOf } from "../tiers";
-import type { Context, View } from "../view";
+import type { Context, Deeds, View } from "../view";
+import { Button, Said } from "./button";
 import { Card } from "./card";
 import { Meter, type Reading } from "./meter";
 import { resourceName, roleNames, sourceName } from "./names";
@@ -13,14 +14,25 @@ export class Meters implements View {
   private readonly card = new Card("meters");
   readonly element = this.card.element;
   private readonly rows = h("div", { class: "rg-resources" });
-  private readonly list = new Keyed<Resource, Meter>(this.rows, () => new Meter());
+  private readonly list: Keyed<Resource, Meter>;
+  private readonly adjust: Button;
+  private readonly adjustHint = h("p", { class: "rg-muted" });
+  private readonly said = new Said(["thresholds"]);
+  private adjusting = false;
   private readonly process = new Fact();
   private readonly temp = new Fact();
   private readonly facts = h("dl", { class: "rg-facts" }, this.process.element, this.temp.element);
   private readonly none = h("p", { class: "rg-muted" });
 
-  constructor() {
-    this.card.body.append(this.rows, this.none, this.facts);
+  constructor(deeds: Deeds) {
+    this.list = new Keyed(this.rows, ({ key }) => new Meter((tier, share) => deeds.change([[`${sectionOf(key)}.${tier}`, share]], "thresholds")));
+    this.adjust = new Button("adjust", () => {
+      this.adjusting = !this.adjusting;
+      deeds.redraw();
+    });
+    this.adjust.element.classList.add("rg-small");
+    this.card.header.append(this.adjust.element);
+    this.card.body.append(this.adjustHint, this.rows, this.none, this.said.element, this.facts);
   }
 
   update(context: Context): void {
@@ -32,8 +44,16 @@ export class Meters implements View {
     this.list.update(
       resources,
       (one) => one.key,
-      (meter, one) => meter.update(reading(one, status as Status, context)),
+      (meter, one) => {
+        // Disks share their marks, and so do cards: they can be moved at the first.
+        const first = resources.find((other) => sectionOf(other.key) === sectionOf(one.key)) === one;
+        meter.update(reading(one, status as Status, context, this.adjusting && first), context);
+      },
     );
+    this.adjust.update(texts.t(this.adjusting ? "thresholds.done" : "thresholds.adjust"), status !== null, { hint: texts.t("thresholds.adjustHint") });
+    setAttr(this.adjust.element, "aria-pressed", String(this.adjusting));
+    setOptional(this.adjustHint, this.adjusting ? texts.t("thresholds.about") : "");
+    this.said.update(context.state);
     const { process, temp } = status ?? { process: null, temp: null };
     const slack = process?.slack ? texts.t("meters.slack", { bytes: formats.bytes(process.slack) }) : "";
     this.process.update(
@@ -73,7 +93,13 @@ class Fact {
   }
 }
 
-function reading(resource: Resource, status: Status, { texts, formats }: Context): Reading {
+/** The settings that hold the marks of a resource: those of all cards, of all disks. */
+const sectionOf = (key: string): string => {
+  const kind = kindOf(key);
+  return kind === "other" ? key : kind;
+};
+
+function reading(resource: Resource, status: Status, { texts, formats }: Context, adjustable: boolean): Reading {
   const kind = kindOf(resource.key);
   const [used, limit] =
     kind === "cpu"
@@ -100,6 +126,7 @@ function reading(resource: Resource, status: Status, { texts, formats }: Context
     caption: caption(resource, status.gpus, { texts, formats }).filter(Boolean).join(BETWEEN),
     hint: resource.path || (resource.source.startsWith("cgroup") ? resource.source : ""),
     marks: tiers ? texts.t("meters.tiers", tiers) : "",
+    adjustable,
   };
 }
 

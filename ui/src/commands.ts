@@ -1,0 +1,114 @@
+/** What the buttons and commands send to the server, and how what came of it is told. */
+import type { Strength } from "./costs";
+import { Formats } from "./format";
+import { nested, readForm, type Refusal } from "./form";
+import type { Texts } from "./i18n";
+import { list, object, text } from "./read";
+import type { Answer, Outcome, Shell } from "./shell";
+import type { Happening, Place, State } from "./state";
+import { readFreed } from "./status";
+
+export class Commands {
+  /** @param done called when the server may have changed. */
+  constructor(
+    private readonly shell: Shell,
+    private readonly state: () => State,
+    private readonly texts: () => Texts,
+    private readonly happen: (happening: Happening) => void,
+    private readonly done: (place: Place) => void,
+  ) {}
+
+  free(level: Strength, dryRun = false): Promise<Outcome> {
+    const body = dryRun ? { level, dry_run: true } : { level };
+    return this.send("free", "free", body, (data) => {
+      const { freed, deferred, actions } = readFreed(data);
+      const bytes = this.formats().bytes(freed);
+      this.happen({ type: "loaded", part: { plan: dryRun ? { freed, actions } : null } });
+      if (dryRun) return freed > 0 ? this.t("free.would", { bytes }) : this.t(actions.length ? "free.wouldTry" : "free.wouldNot");
+      if (deferred) return this.t("free.deferred", { bytes, reason: deferred });
+      return freed > 0 ? this.t("free.freed", { bytes }) : this.t("free.nothing");
+    });
+  }
+
+  pause(): Promise<Outcome> {
+    return this.send("gate", "pause", {}, () => this.t("toast.paused"));
+  }
+
+  resume(): Promise<Outcome> {
+    return this.send("gate", "resume", {}, () => this.t("toast.resumed"));
+  }
+
+  stop(): Promise<Outcome> {
+    return this.send("gate", "batch/stop", {}, () => this.t("toast.stopping"));
+  }
+
+  retry(ids?: string[]): Promise<Outcome> {
+    return this.send("batch", "batch/retry", ids ? { ids } : {}, (data) => {
+      const [queued, refused] = [list(object(data).queued), list(object(data).refused)];
+      const said = this.texts().plural("jobs.requeued", queued.length);
+      return refused.length ? `${said} ${this.t("jobs.refused", { why: why(refused[0]) })}` : said;
+    });
+  }
+
+  restore(discard: boolean, ids?: string[]): Promise<Outcome> {
+    return this.send("restore", "batch/restore", ids ? { discard, ids } : { discard }, (data) => {
+      if (discard) return this.t("restore.discarded");
+      const refused = list(object(data).refused);
+      if (refused.length) return this.t("jobs.refused", { why: why(refused[0]) });
+      return this.t("restore.restored");
+    });
+  }
+
+  release(id: string): Promise<Outcome> {
+    return this.send("aside", "batch/release", { id }, (data) => {
+      const refused = list(object(data).refused);
+      return refused.length ? this.t("jobs.refused", { why: why(refused[0]) }) : this.t("aside.released");
+    });
+  }
+
+  change(changes: readonly (readonly [string, unknown])[], place: "settings" | "thresholds"): Promise<Outcome> {
+    return this.send(place, "settings", nested(changes), (data) => this.taken(data, "settings.saved"));
+  }
+
+  reset(fields?: string[]): Promise<Outcome> {
+    return this.send("settings", "settings/reset", fields ? { fields } : {}, (data) => this.taken(data, "settings.wasReset"));
+  }
+
+  private taken(data: unknown, key: "settings.saved" | "settings.wasReset"): string {
+    const part = object(data).settings ? { form: readForm(data), refusals: [] } : { refusals: [] };
+    this.happen({ type: "loaded", part });
+    return this.t(key);
+  }
+
+  private async send(place: Place, route: string, body: object, say: (data: unknown) => string): Promise<Outcome> {
+    if (this.state().busy) return { ok: false, text: this.failed(this.t("free.working")) };
+    this.happen({ type: "busy", place });
+    const answer = await this.shell.post(`/resource_gate/${route}`, body);
+    const refusals = answer.kind === "refused" ? (answer.fields ?? []) : [];
+    const outcome: Outcome =
+      answer.kind === "ok" ? { ok: true, text: say(answer.data) } : { ok: false, text: this.failed(this.reason(answer, refusals)) };
+    if (place === "settings" || place === "thresholds") this.happen({ type: "loaded", part: { refusals } });
+    this.happen({ type: "said", place, ...outcome, now: Date.now() });
+    this.done(place);
+    return outcome;
+  }
+
+  private reason(answer: Exclude<Answer, { kind: "ok" }>, refusals: Refusal[]): string {
+    if (answer.kind !== "refused") return this.t(`link.${answer.kind === "missing" ? "missing" : "lost"}`);
+    const [first] = refusals;
+    const kept = first && first.inForce != null ? ` ${this.t("settings.inForce", { value: String(first.inForce) })}` : "";
+    return answer.message + kept;
+  }
+
+  private failed(message: string): string {
+    return this.t("free.failed", { message });
+  }
+
+  private formats(): Formats {
+    return new Formats(this.texts().spoken);
+  }
+
+  private t: Texts["t"] = (key, values) => this.texts().t(key, values);
+}
+
+const why = (refused: unknown): string => text(object(refused).why) || text(object(refused).reason);

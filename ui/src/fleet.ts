@@ -1,0 +1,47 @@
+/** The machines of a batch runner: `GET /resource_gate/fleet`, which only its own dashboard serves. */
+import { list, maybe, number, object, text } from "./read";
+import { level, readBatch, readResource, type Batch, type Level, type Resource } from "./status";
+
+export interface Machine {
+  name: string;
+  url: string;
+  state: string;
+  reason: string;
+  level: Level;
+  ram: Resource | null;
+  gpus: Resource[];
+  job: { name: string; node: string; progress: number | null } | null;
+  done: number;
+  failed: number;
+}
+
+export interface Fleet {
+  batch: Batch | null;
+  machines: Machine[];
+  dask: string;
+}
+
+export function readFleet(value: unknown): Fleet {
+  const data = object(value);
+  return { batch: data.batch ? readBatch(object(data.batch)) : null, machines: list(data.machines).map(readMachine), dask: webAddress(data.dask) };
+}
+
+function readMachine(value: unknown): Machine {
+  const data = object(value);
+  const job = object(data.job);
+  return {
+    name: text(data.name) || text(data.url),
+    url: webAddress(data.url),
+    state: text(data.state),
+    reason: text(data.reason),
+    level: level(data.level),
+    ram: data.ram ? readResource("ram", object(data.ram)) : null,
+    gpus: list(data.gpus).map((one, at) => readResource(`vram${at}`, { limit: object(one).total, ...object(one) })),
+    job: data.job ? { name: text(job.name), node: text(job.node), progress: maybe(job.progress) } : null,
+    done: number(data.done),
+    failed: number(data.failed),
+  };
+}
+
+/** Only what a link may point to. */
+const webAddress = (value: unknown): string => (/^https?:\/\//.test(text(value)) ? text(value) : "");
