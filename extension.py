@@ -20,6 +20,7 @@ from .gate.host import QueueHost
 from .gate.idle import IdleRelease
 from .gate.journal import Journal
 from .gate.orderly import at_orderly_end
+from .gate.prediction import Prediction
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore
@@ -109,8 +110,15 @@ class Extension:
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
         self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
+        self.prediction = Prediction(host.data_folder, lambda: self.settings, gpus=self._gpu_names)
         self.gate = Gate(
-            Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
+            Admission(
+                self.ladder,
+                self._ram.read,
+                lambda: self.settings,
+                forecast=self.prediction,
+                changed=self._gate_changed,
+            ),
             Brake(
                 self.ladder,
                 self._ram.read,
@@ -118,9 +126,10 @@ class Extension:
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
             ),
-            BatchProgress(),
+            BatchProgress(seconds_of=self.prediction.seconds),
             self.journal,
             Retries(lambda: self.settings),
+            self.prediction,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
@@ -164,6 +173,7 @@ class Extension:
         for problem in self.store.problems:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
+        self.prediction.open()
         self.host.attach(self.gate)
         at_orderly_end(self.journal.close)
         self._restore.begin()
@@ -176,6 +186,7 @@ class Extension:
         self.sampler.listen(self.idle.on_sample)
         self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self._note_memory)
+        self.sampler.listen(self.prediction.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self._push_status)
         self.host.on_worker(lambda place: freeze_start_up())
@@ -263,7 +274,8 @@ class Extension:
 
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
-        return problems | ({"journal": self.journal.problem} if self.journal.problem else {})
+        told = {"journal": self.journal.problem, "prediction": self.prediction.problem}
+        return problems | {name: problem for name, problem in told.items() if problem}
 
     def _note_memory(self, sample: Sample) -> None:
         ram = sample.process.rss if sample.process else 0
@@ -279,6 +291,9 @@ class Extension:
             gpus = self.host.gpu_memory()
             return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
         return 0
+
+    def _gpu_names(self) -> list[str]:
+        return [g.name for g in self.host.gpu_memory()]
 
     def _vram_used(self) -> int:
         return sum(g.used for g in self.host.gpu_memory())

@@ -70,7 +70,7 @@ def synthetic(seed: int, jobs: int = 300) -> list[Job]:
             volume = width * height * rng.choice(FRAMES)
             if volume < 70e6:
                 break
-        features = Features(name, (name, "Sampler"), (), volume, volume, volume * 20)
+        features = Features(name, (name, "Sampler"), (f"{name}.safetensors",), volume, volume, volume * 20)
         # Skewed, as peaks are: four of ten lie above the mean.
         ram = (base + slope * volume / 1e9) * (1 + SPREAD * (rng.gammavariate(2, 1) - 2) / 2**0.5) * GB
         trace.append(Job(features, ram, (5.0 + pace * volume / 1e9) * max(0.5, rng.gauss(1.0, 2 * SPREAD))))

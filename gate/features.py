@@ -39,6 +39,7 @@ class Features:
         largest: pixels of the largest picture batch that a node makes: width × height × frames.
         total: pixels of all that nodes make anew, together.
         work: sampling steps × pixels, together.
+        frames: of the largest picture batch.
         makers: pixels by id of each node that makes any.
         loaders: ids of the nodes that name a model file.
         size_nodes: ids of the nodes that choose a batch size when they run.
@@ -50,6 +51,7 @@ class Features:
     largest: float = 0.0
     total: float = 0.0
     work: float = 0.0
+    frames: float = 0.0
     makers: Mapping[str, float] = field(default_factory=dict, repr=False)
     loaders: frozenset[str] = frozenset()
     size_nodes: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ def features_of(graph: Graph, outputs: Sequence[str] = (), sizes: Mapping[str, i
         max(walk.made.values(), default=0.0),
         sum(walk.made.values()),
         work,
+        max(((s.volume, s.frames) for s in walk.shapes.values() if s is not None), default=(0.0, 0.0))[1],
         walk.made,
         frozenset(loaders),
         tuple(size_nodes),

@@ -10,6 +10,7 @@ from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
 from .brake import Brake, JobPeak
 from .host import Job, NodeStart, Outcome, Queued, Verdict
+from .prediction import Prediction
 from .progress import BatchProgress
 from .retry import BATCH_LIMIT, ErrorKind, Retries, classify
 
@@ -54,6 +55,7 @@ class Gate:
     Args:
         journal: None where none is kept.
         retries: None where nothing is tried again.
+        prediction: None where nothing is learned.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class Gate:
         progress: BatchProgress,
         journal: Record | None = None,
         retries: Retries | None = None,
+        prediction: Prediction | None = None,
     ) -> None:
         self.admission = admission
         self.brake = brake
         self.progress = progress
         self._journal = journal
         self._retries = retries
+        self._prediction = prediction
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
@@ -79,11 +83,17 @@ class Gate:
         """A prompt is about to be queued."""
         if self._journal is not None:
             self._journal.accepted(prompt)
+        self.progress.queued(prompt.id)
+        if self._prediction is not None:
+            self._prediction.queued(prompt)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
         if self._journal is not None:
             self._journal.removed(ids)
+        self.progress.removed(ids)
+        if self._prediction is not None:
+            self._prediction.removed(ids)
 
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue."""
@@ -103,6 +113,8 @@ class Gate:
             self._journal.started(job)
         self.brake.job_started()
         self.progress.started(job)
+        if self._prediction is not None:
+            self._prediction.started(job)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
@@ -146,12 +158,17 @@ class Gate:
             self._journal.ended(outcome, peak.ram, _by_name(peak))
         if self._retries is not None:
             self._retries.over(outcome.job_id)
+        if self._prediction is not None:
+            self._prediction.ended(outcome, self.brake)
         self.progress.ended(outcome, peak)
 
     def _back(self, job_id: str, outcome: Outcome | None) -> None:
         if self._journal is not None:
             self._journal.put_back(job_id, outcome)
         self.progress.put_back(job_id)
+        if self._prediction is not None:
+            lacked = outcome or Outcome(job_id, False, "MemoryError", "interrupted because it filled the memory")
+            self._prediction.ended(lacked, self.brake, again=True)
 
     def _made_room(self, outcome: Outcome, kind: ErrorKind) -> bool:
         """Free everything; whether that changes anything for a second try.

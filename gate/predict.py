@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .features import Features, features_of, likeness
@@ -16,9 +16,9 @@ from .history import Run
 from .history_file import FAMILIES
 from .predict_family import Family
 
-SAFE = 0.975
+SAFE = 0.95
 """Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
-costs itself: at a spread of 5 % of the need, the sum of both is least near here."""
+costs itself: at a spread of 5 % of the need the sum of both is least near here (`bench/predict.py`)."""
 
 INTERVAL = 0.8
 """Share of runs whose duration shall lie within `low` and `high`."""
@@ -107,7 +107,10 @@ class Predictor:
             like = self._most_like(features)
             if like is not None:
                 return _told(like, features.sizes, cold, share, LENT, known=False)
-        return unknown_need(features)
+            # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
+            most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
+        need = unknown_need(features)
+        return replace(need, ram=max(need.ram, int(most * LENT)))
 
     def learn(self, run: Run) -> None:
         """Take in a run of this process."""
@@ -155,7 +158,7 @@ def unknown_need(features: Features) -> Need:
 
 def _told(family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, *, known: bool) -> Need:
     ram, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "vram", "seconds"))
-    if ram is None or vram is None:  # never: a family with runs has both
+    if ram is None:  # never: a family with runs has this one
         return Need(0, 0, 0.0, 0.0, 0.0, False)
     seconds = low = high = 0.0
     if times is not None:
@@ -163,7 +166,7 @@ def _told(family: Family, sizes: Sequence[float], cold: bool, share: float, fact
         low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
     return Need(
         int(ram.quantile(sizes, share) * factor),
-        int(vram.quantile(sizes, share) * factor) if vram.mean(sizes) > 0 else 0,
+        int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
         seconds,
         low / factor,
         high * factor,

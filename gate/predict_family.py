@@ -55,6 +55,11 @@ class Family:
         return list(self._runs)
 
     @property
+    def most_ram(self) -> int:
+        """Bytes of the largest run."""
+        return max((r.ram for r in self._runs), default=0)
+
+    @property
     def confirmed(self) -> bool:
         """Whether a run of this process has borne out what is known."""
         return bool(self._runs) and not self._hearsay and self._contradicted == 0
@@ -109,6 +114,8 @@ class Family:
         if not runs:
             return None
         newest = len(runs) - 1
+        if quantity == "vram" and not any(r.vram for r in runs):
+            return None
         rows = [Row(r.sizes, took(r), DECAY ** (newest - i)) for i, r in enumerate(runs)]
         return Fit(rows, TIME_GRAIN if quantity == "seconds" else RAM_GRAIN)
 
