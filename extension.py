@@ -14,6 +14,7 @@ from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
 from .gate.batch import Batch
+from .gate.batch_size import BatchSizes
 from .gate.brake import Brake
 from .gate.gate import Gate
 from .gate.host import QueueHost
@@ -33,7 +34,7 @@ from .monitor.peak import DevicePeaks, PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
-from .nodes import free_memory, resource_gate, resource_status
+from .nodes import batch_size, free_memory, resource_gate, resource_status
 from .nodes.spec import PassNode
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
@@ -48,6 +49,10 @@ from .reclaim.temp_rung import ExpiredTemp
 from .settings import Settings, SettingsStore
 
 log = logging.getLogger(__name__)
+
+
+DEATHS_LOOKED_AT = 200
+"""Jobs of the journal, the newest, among which one that died is looked for."""
 
 
 class Host(MemoryHost, QueueHost, Protocol):
@@ -110,7 +115,9 @@ class Extension:
         )
         self.guard = Guard(self.ladder, host, lambda: self.settings)
         self.journal = Journal(host.data_folder, lambda: self.settings.gate.deaths, host.output_folder)
-        self.prediction = Prediction(host.data_folder, lambda: self.settings, gpus=self._gpu_names)
+        self.prediction = Prediction(
+            host.data_folder, lambda: self.settings, gpus=self._gpu_names, died=self._died_with
+        )
         self.gate = Gate(
             Admission(
                 self.ladder,
@@ -130,6 +137,14 @@ class Extension:
             self.journal,
             Retries(lambda: self.settings),
             self.prediction,
+        )
+        self._batch_sizes = BatchSizes(
+            self.prediction,
+            self._ram.read,
+            lambda: self.settings,
+            anonymous=self._process.anonymous_rss,
+            floor=lambda: self.gate.brake.meter.floor,
+            gpus=host.gpu_memory,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
@@ -175,7 +190,7 @@ class Extension:
         self.journal.open()
         self.prediction.open()
         self.host.attach(self.gate)
-        at_orderly_end(self.journal.close)
+        at_orderly_end(self._close_files)
         self._restore.begin()
         Routes(self, self.watchers).add_to(self.host.routes)
         BatchRoutes(self.batch).add_to(self.host.routes)
@@ -202,7 +217,7 @@ class Extension:
     def stop(self) -> None:
         """Stop the sampler and close the journal. The hooks stay, and let everything pass as the gate says."""
         self.sampler.stop()
-        self.journal.close()
+        self._close_files()
 
     def nodes(self) -> Sequence[PassNode]:
         """The nodes, wired to this instance."""
@@ -212,6 +227,7 @@ class Extension:
                 self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used, actions=self.actions
             ).spec,
             resource_status.ResourceStatusNode(self).spec,
+            batch_size.BatchSizeNode(self._batch_sizes).spec,
         ]
 
     # -- what nodes and routes ask for
@@ -272,6 +288,10 @@ class Extension:
 
     # -- wiring
 
+    def _close_files(self) -> None:
+        self.journal.close()
+        self.prediction.close()
+
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
         told = {"journal": self.journal.problem, "prediction": self.prediction.problem}
@@ -291,6 +311,12 @@ class Extension:
             gpus = self.host.gpu_memory()
             return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
         return 0
+
+    def _died_with(self, job_id: str) -> bool:
+        """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""
+        if self.journal.problem:
+            return True
+        return any(row["id"] == job_id and row["deaths"] > 0 for row in self.journal.rows.jobs(DEATHS_LOOKED_AT))
 
     def _gpu_names(self) -> list[str]:
         return [g.name for g in self.host.gpu_memory()]
@@ -342,6 +368,7 @@ def passing_nodes() -> Sequence[PassNode]:
         resource_gate.describe(nothing),
         free_memory.describe(nothing),
         resource_status.describe(lambda context: resource_status.nothing_known()),
+        batch_size.describe(batch_size.as_wanted),
     ]
 
 

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resource_gate.batch.demo_view import table
+from resource_gate.gate.eta import remaining
 from resource_gate.gate.features import Features, features_of
 from resource_gate.gate.history import Run
 from resource_gate.gate.predict import Need, Predictor
-from resource_gate.gate.eta import remaining
 
 GB = 1024**3
 RECORDED = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
@@ -223,7 +223,9 @@ def main() -> int:
         rows = [[way, *(f"{v:.1%}" for v in vars(mean(s)).values())] for way, s in found.items()]
         covers = [coverage(trace) for trace in several]
         jobs, batches = (statistics.fmean(c[i] for c in covers) for i in (0, 1))
-        print(f"\n{name}: {len(several)} × {len(several[0])} jobs\n" + table(["reserve", "under", "over", "waste"], rows))
+        print(
+            f"\n{name}: {len(several)} × {len(several[0])} jobs\n" + table(["reserve", "under", "over", "waste"], rows)
+        )
         print(f"time within the interval of 80 %: jobs {jobs:.0%}, rests of batches {batches:.0%}")
         figures[name] = {"ways": {w: vars(mean(s)) for w, s in found.items()}, "cover": {"jobs": jobs, "rest": batches}}
     graphs = []

@@ -8,9 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from ..monitor.level import entry_of, level_of
+from ..monitor.level import level_of
 from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.guard import shortage_of
@@ -19,6 +18,7 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 from .predict import Need
+from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, shortage_for
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +38,6 @@ class GateState:
     since: float | None = None
     until: float | None = None
     job: str | None = None
-
-
-class Forecast(Protocol):
-    """What admission asks of the prediction."""
-
-    def need(self, job: Job) -> Need | None:
-        """What the prompt will need; None where nothing is predicted."""
-        ...
-
-    def fitting_frames(self, job: Job, room: float) -> int | None:
-        """The most frames with which it would need no more than so many bytes."""
-        ...
 
 
 REMEMBERED_WARNINGS = 100
@@ -87,7 +75,7 @@ class Admission:
         self._ladder = ladder
         self._read = read
         self._settings = settings
-        self._forecast = forecast
+        self._forecast = forecast or NoForecast()
         self._warned: deque[str] = deque(maxlen=REMEMBERED_WARNINGS)
         self._changed = changed
         self._clock = clock
@@ -135,16 +123,16 @@ class Admission:
         reading = self._read()
         if self._wait is not None and self._wait.job != job.id:
             self._wait = None
-        need = self._known_need(job)
+        need = known_need(self._forecast, job)
         if self._fits(reading, settings, need):
             return self._start()
         if self._wait is None:
             reading = self._free(job, reading, settings, need)
             if self._fits(reading, settings, need, freed=True):
                 return self._start()
-            hopeless = self._hopeless(job, reading, settings, need)
-            if hopeless is not None:
-                return hopeless
+            end = self._too_large(job, reading, settings, need)
+            if end is not None:
+                return end
             now = self._clock()
             self._wait = _Wait(job.id, now, reading.used, now)
             return self._hold(job, reading, settings)
@@ -173,9 +161,7 @@ class Admission:
             self._wait = None
             self._show(GateState())
 
-    def _wait_on(
-        self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings, need: Need | None
-    ) -> Verdict:
+    def _wait_on(self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict:
         now = self._clock()
         if self._fits(reading, settings, need, freed=True) and need is not None:
             return self._start()
@@ -210,69 +196,31 @@ class Admission:
         why = f"before prompt {job.id} starts again"
         self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
 
-    def _known_need(self, job: Job) -> Need | None:
-        """What runs of the same family needed; None where nothing is known of them."""
-        need = None if self._forecast is None else self._forecast.need(job)
-        return need if need is not None and need.known else None
-
     def _free(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> MemoryReading:
-        """Free what the thresholds ask for, or what the prompt will need beyond the room there is; the larger."""
+        """Free what the prompt will need beyond the room there is; where that is not known, what the thresholds say."""
         if not settings.reclaim.enabled:
             return reading
-        now = level_of(reading.used, reading.limit, settings.ram)
-        if need is not None and (lacks := self._lacks(reading, settings, need)) > 0:
-            # Above critical, models go that this very prompt may load again: that is the brake's to decide.
-            level = max(now, Level.CRITICAL)
-            why = (
-                f"prompt {job.id} needs about {human(need.ram)} and RAM is at {reading.fraction:.0%}"
-                f" of {human(reading.limit)}"
-            )
-            shortage = Shortage("ram", level, why, lacks)
-        else:
-            level = max(Level.WARNING, now)
+        shortage = None if need is None else shortage_for(job, reading, settings.ram, need)
+        if shortage is None:
+            level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
             shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
         self._ladder.climb(shortage, Place.BETWEEN_PROMPTS)
         return self._read()
 
-    def _lacks(self, reading: MemoryReading, settings: Settings, need: Need, tier: Level = Level.CRITICAL) -> int:
-        """Bytes by which the need goes over a tier; 0 or less where it stays below."""
-        return int(reading.used + need.ram - entry_of(tier, reading.limit, settings.ram)) + 1
-
     def _fits(self, reading: MemoryReading, settings: Settings, need: Need | None, *, freed: bool = False) -> bool:
-        """Whether the prompt may start with what there is.
+        return fits(reading, settings.ram, need, waited=self._wait is not None, freed=freed)
 
-        A need that runs of this process have borne out decides alone; else the thresholds must hold, too. Once all was
-        freed that can be, the need may go up to the emergency level: waiting would not change it.
-        """
-        if reading.limit <= 0:
-            return True
-        if need is not None:
-            tier = Level.EMERGENCY if freed else Level.CRITICAL
-            if self._lacks(reading, settings, need, tier) > 0:
-                return False
-            if need.confirmed:
-                return True
-        tiers = settings.ram
-        used = reading.used + (tiers.leave * reading.limit if self._wait is not None else 0)
-        return level_of(int(used), reading.limit, tiers) == Level.NORMAL
-
-    def _hopeless(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict | None:
-        """What becomes of a prompt that by all that is known cannot fit; None where it may."""
-        if need is None or self._forecast is None or not need.confirmed:
-            return None
-        if reading.used + need.ram_low <= reading.limit:
-            return None
-        text = f"needs about {human(need.ram_mean)}, {human(max(0, reading.limit - reading.used))} are free of "
-        text += f"{human(reading.limit)}"
-        room = entry_of(Level.EMERGENCY, reading.limit, settings.ram) - reading.used
-        if frames := self._forecast.fitting_frames(job, room):
-            text += f": fewer frames, e.g. {frames}"
-        if settings.gate.too_large == "hold":
+    def _too_large(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict | None:
+        """What becomes of a prompt that by all that is known cannot fit; None where it waits like any other."""
+        text = hopeless(self._forecast, job, reading, settings.ram, need)
+        if text is None or settings.gate.too_large == "hold":
             return None
         if settings.gate.too_large == "refuse":
             self._wait = None
             self._show(GateState())
-            return Verdict(False, f"{text}. It was not run; gate.too_large at 'run' lets such prompts run", refused=True)
+            return Verdict(
+                False, f"{text}. It was not run; gate.too_large at 'run' lets such prompts run", refused=True
+            )
         if job.id not in self._warned:
             self._warned.append(job.id)
             log.warning("prompt %s %s; it starts all the same (gate.too_large)", job.id, text)
@@ -288,9 +236,9 @@ class Admission:
         waited = self._clock() - self._wait.since
         since = self._wall() - waited
         until = since + settings.gate.wait if settings.gate.on_timeout == "run" else None
-        need = self._known_need(job)
+        need = known_need(self._forecast, job)
         reason = f"RAM {reading.fraction:.0%} of {human(reading.limit)}; "
-        if need is not None and self._lacks(reading, settings, need, Level.EMERGENCY) > 0:
+        if need is not None and lacking(reading, settings.ram, need, Level.EMERGENCY):
             reason += f"it needs about {human(need.ram)}"
         else:
             reason += f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"

@@ -17,8 +17,23 @@ MODEL_ENDS = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft", ".bin", "
 """How the names of model files end."""
 
 CHOICES = frozenset(
-    "upscale_method codec format.codec format sampler_name scheduler weight_dtype dtype precision device type"
-    " attention_mode quantization crf pix_fmt".split()
+    [
+        "upscale_method",
+        "codec",
+        "format.codec",
+        "format",
+        "sampler_name",
+        "scheduler",
+        "weight_dtype",
+        "dtype",
+        "precision",
+        "device",
+        "type",
+        "attention_mode",
+        "quantization",
+        "crf",
+        "pix_fmt",
+    ]
 )
 """Inputs whose value changes what a run costs, and that are picked from a list rather than typed."""
 

@@ -17,8 +17,8 @@ class JobMeter:
     """
 
     def __init__(self) -> None:
-        self._floor: int | None = None
-        """The lowest ever seen."""
+        self.floor: int | None = None
+        """The fewest bytes ever seen between two nodes: the process without outputs."""
         self._base = self._lowest = self._made = 0
         self.ram = 0
         """Bytes at the peak above the base."""
@@ -27,7 +27,7 @@ class JobMeter:
 
     def start(self, anonymous: int) -> None:
         """A job begins with so many bytes in use."""
-        self._floor = anonymous if self._floor is None else min(self._floor, anonymous)
+        self.floor = anonymous if self.floor is None else min(self.floor, anonymous)
         self._base = self._lowest = anonymous
         self._made = self.ram = 0
         self.nodes = {}
@@ -36,8 +36,8 @@ class JobMeter:
         """Between two nodes."""
         if anonymous < self._lowest:
             self._lowest = anonymous
-            self._floor = min(anonymous, anonymous if self._floor is None else self._floor)
-            self._base = min(self._base, max(self._floor, anonymous - self._made))
+            self.floor = min(anonymous, anonymous if self.floor is None else self.floor)
+            self._base = min(self._base, max(self.floor, anonymous - self._made))
 
     def node(self, kind: str, before: int, peak: int, arithmetic: int) -> None:
         """A node has run.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..monitor.readings import Sample
 from ..settings import Settings
+from .attempt import AttemptNote
 from .brake import Brake
 from .features import Features, features_of
 from .history import DIED, FAILED, MEMORY, OK, Run, machine_id
@@ -54,8 +55,10 @@ def _degrading(nothing: Any) -> Callable[[Callable[..., Result]], Callable[..., 
     return around
 
 
-@dataclass
-class _Running:
+@dataclass(eq=False)
+class RunningJob:
+    """A prompt while it runs; another try of it is another one."""
+
     job: Job
     features: Features
     need: Need
@@ -71,6 +74,7 @@ class Prediction:
         folder: where the history lies.
         gpus: names of the cards, which make the machine what it is, beside cores and RAM.
         most_ram: bytes that no run on this machine can exceed.
+        died: whether an earlier process died with this job running, by the journal.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Prediction:
         *,
         gpus: Callable[[], Sequence[str]] = tuple,
         most_ram: int = 2**46,
+        died: Callable[[str], bool] = lambda job_id: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -87,11 +92,13 @@ class Prediction:
         self._settings = settings
         self._gpus = gpus
         self._most_ram = most_ram
+        self._died = died
         self._clock = clock
         self._wall = wall
         self._features: OrderedDict[str, Features] = OrderedDict()
-        self._running: _Running | None = None
+        self._running: RunningJob | None = None
         self._machine = ""
+        self._attempt = AttemptNote(folder)
         self.file = HistoryFile(folder, "")
         self.predictor = Predictor()
         self.problem: str | None = None
@@ -102,7 +109,12 @@ class Prediction:
         """Read what earlier processes have learned. Call once."""
         self._machine = machine_id(self._gpus())
         self.file = HistoryFile(self._folder, self._machine, self._most_ram)
-        self.predictor = Predictor(self.file.load())
+        runs = self.file.load()
+        left = self._attempt.left()
+        if left is not None and left[1].machine == self._machine and self._died(left[0]):
+            self.file.add(left[1])
+            runs.append(left[1])
+        self.predictor = Predictor(runs)
 
     # -- what the gate tells
 
@@ -122,7 +134,7 @@ class Prediction:
     def started(self, job: Job) -> None:
         """A prompt has left the queue."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        self._running = _Running(job, features, self.predictor.need_of(features), self._clock())
+        self._running = RunningJob(job, features, self.predictor.need_of(features), self._clock())
 
     @_degrading(None)
     def on_sample(self, sample: Sample) -> None:
@@ -137,6 +149,7 @@ class Prediction:
         running, self._running = self._running, None
         if running is None or running.job.id != outcome.job_id:
             return
+        self._attempt.clear()
         if not again:
             self._features.pop(outcome.job_id, None)
         if self._settings().gate.predict:
@@ -183,15 +196,25 @@ class Prediction:
         return (need.seconds, need.low, need.high) if need.known else None
 
     @property
-    def running(self) -> tuple[Job, Features] | None:
+    def running(self) -> RunningJob | None:
         """The running prompt."""
-        running = self._running
-        return None if running is None else (running.job, running.features)
+        return self._running
 
+    @_degrading(None)
     def chosen(self, node_id: str, size: int) -> None:
-        """A node of the running prompt has chosen a number of items."""
-        if self._running is not None:
-            self._running.sizes[node_id] = size
+        """A node of the running prompt has chosen a number of items; noted in case the process dies of it."""
+        running = self._running
+        if running is None or running.sizes.get(node_id) == size:
+            return
+        running.sizes[node_id] = size
+        features = features_of(running.job.graph, running.job.outputs, running.sizes)
+        running.need = self.predictor.need_of(features)
+        took = running.need.ram_mean
+        self._attempt.write(running.job.id, self._run(running, features, took, 0, 1.0, DIED))
+
+    def close(self) -> None:
+        """The process ends in an orderly way: what runs has not failed."""
+        self._attempt.clear()
 
     def forget(self, family: str) -> int:
         """Forget a family by the beginning of its id, or all with `*`; tells how many runs that were."""
@@ -216,24 +239,28 @@ class Prediction:
             self._features.popitem(last=False)
         return features
 
-    def _run_of(self, running: _Running, outcome: Outcome, brake: Brake) -> Run:
-        features, need = running.features, running.need
+    def _run_of(self, running: RunningJob, outcome: Outcome, brake: Brake) -> Run:
+        features = running.features
         if running.sizes:
             features = features_of(running.job.graph, running.job.outputs, running.sizes)
         made = sum(pixels for node_id, pixels in features.makers.items() if node_id in brake.ran)
         all_of_it = sum(features.makers.values())
+        share = made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph)))
+        run = self._run(running, features, brake.meter.ram, brake.job_vram, share, _outcome(outcome))
+        return replace(run, cold=bool(features.loaders & brake.ran), nodes=dict(brake.meter.nodes))
+
+    def _run(self, running: RunningJob, features: Features, ram: int, vram: int, share: float, outcome: str) -> Run:
+        need = running.need
         return Run(
             family=features.family,
             sizes=features.sizes,
-            ram=max(0, brake.meter.ram),
-            vram=max(0, brake.job_vram),
+            ram=max(0, ram),
+            vram=max(0, vram),
             seconds=self._clock() - running.began,
-            cold=bool(features.loaders & brake.ran),
-            share=made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph))),
-            outcome=_outcome(outcome),
+            share=share,
+            outcome=outcome,
             level=running.level,
             expected=(need.ram, need.vram, need.seconds, need.low, need.high) if need.known else (),
-            nodes=dict(brake.meter.nodes),
             sizes_chosen=dict(running.sizes),
             machine=self._machine,
             time=self._wall(),

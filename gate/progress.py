@@ -158,17 +158,17 @@ class BatchProgress:
         usual = _usual(durations)
         waiting = [self._seconds_of(job_id) or usual for job_id in known[:pending]]
         under_way = [(self._seconds_of(job_id) or usual, now - began) for job_id, began in running.items()]
-        if None in waiting or any(time is None for time, _ in under_way):
+        times = [one for one in waiting if one is not None]
+        if len(times) < len(waiting) or any(one is None for one, _ in under_way):
             return None
-        times = [time for time in waiting if time is not None]
         if len(times) < pending:  # restored ones, say, were never told of
             other = usual or (tuple(sum(t[i] for t in times) / len(times) for i in range(3)) if times else None)
             if other is None:
                 return None
             times += [(other[0], other[1], other[2])] * (pending - len(times))
-        for time, had in under_way:
-            if time is not None:
-                times.append((max(0.0, time[0] - had), max(0.0, time[1] - had), max(0.0, time[2] - had)))
+        for one, had in under_way:
+            if one is not None:
+                times.append((max(0.0, one[0] - had), max(0.0, one[1] - had), max(0.0, one[2] - had)))
         return times
 
 
