@@ -18,7 +18,7 @@ TIME_GRAIN = 0.1
 """Seconds below which a difference in time is noise of the machine."""
 
 WHOLE = 0.5
-"""A run that made less than this share of its pixels took the others from the cache, and tells little of a whole one."""
+"""A run that made less than this share of its pixels took the others from the cache: it tells little of a whole one."""
 
 REFIT_ALWAYS = 12
 """Runs up to which each new one moves the line; later only every fourth does, or one that was off."""

@@ -14,7 +14,7 @@ DECAY = 0.97
 """Weight of a run against the next newer one: after 23 runs it counts half."""
 
 PRIOR_SPREAD = 0.08
-"""Relative spread taken for granted before runs have shown theirs (frame times and peaks of core nodes spread 2–10 %)."""
+"""Relative spread taken for granted before runs have shown theirs (peaks of core nodes spread 2–10 %)."""
 
 PRIOR_WEIGHT = 2.0
 """Runs that this counts as."""

@@ -1,4 +1,4 @@
-"""Whether there is room for what a prompt is expected to need, how much to free for it, and what to say where none is."""
+"""Whether there is room for what a prompt will need, how much to free for it, and what to say where there is none."""
 
 from __future__ import annotations
 

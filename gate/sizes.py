@@ -1,4 +1,4 @@
-"""How large the pictures of a prompt are, read from its graph: width × height × frames, through links and primitives."""
+"""How large the pictures of a prompt are, by its graph: width × height × frames, through links and primitives."""
 
 from __future__ import annotations
 

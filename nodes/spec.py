@@ -61,7 +61,7 @@ class PassNode:
     """Called as `run(context, **widget values)`; returns the values of `outputs`, in their order."""
     outputs: tuple[Output, ...] = ()
     passes: bool = True
-    """Whether `value` comes out again. Else it is only a wire that may be left loose, and the outputs are all there is."""
+    """Whether `value` comes out again. Else it is only a wire that may be left loose."""
     fingerprint: Callable[..., Any] | None = None
     """Called as `fingerprint(node_id, **widget values)` before a prompt runs; where it returns the same as last time
     and no input changed, the node and what follows it are taken from the cache. None: it is never asked."""
