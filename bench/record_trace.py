@@ -27,8 +27,8 @@ from resource_gate.gate.history_file import FILE
 
 TRACE = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
 LOOK = 0.005
-SIDES = ((256, 144), (320, 180), (320, 240), (384, 216), (480, 270), (360, 640), (512, 288), (640, 360))
-FRAMES = (9, 13, 17, 25, 33, 41, 49, 65, 81)
+SIDES = ((320, 180), (384, 216), (480, 272), (272, 480), (512, 288), (640, 360))
+FRAMES = (17, 25, 33, 41, 49, 65, 81, 97)
 
 
 def save(images: list[Any], name: str) -> dict[str, Any]:
@@ -81,9 +81,9 @@ def blended(rng: random.Random, index: int) -> dict[str, Any]:
 
 def doubled(rng: random.Random, index: int) -> dict[str, Any]:
     """Scaled by a factor with another method, then inverted: more time for the same pixels."""
-    width, height = rng.choice(SIDES[:4])  # 1.5 × these is even, as h264 asks
+    width, height = rng.choice(SIDES[:4])
     return {
-        "frames": empty(width, height, rng.choice(FRAMES[:7]), index),
+        "frames": empty(width, height, rng.choice(FRAMES[:6]), index),
         "scale": node("ImageScaleBy", image=["frames", 0], upscale_method="bicubic", scale_by=rng.choice((1.5, 2.0))),
         "invert": node("ImageInvert", image=["scale", 0]),
         **save(["invert", 0], f"doubled{index}"),

@@ -104,6 +104,10 @@ class Brake:
         self.ran: set[str] = set()
         """Ids of the nodes that ran in it."""
         self._vram_before: Mapping[int, int] = {}
+        self._passed_over = False
+        """Whether nodes ran that nobody has read the peak of: for the job they count all the same."""
+        self._counting = False
+        """Whether the peak has been counted anew in this job."""
         self._careful: deque[str] = deque(maxlen=REMEMBERED_CAREFUL)
 
     def careful_with(self, job_id: str) -> None:
@@ -124,6 +128,7 @@ class Brake:
         self.job_peak = JobPeak()
         self.ran = set()
         self.meter.start(self._resident().anonymous)
+        self._passed_over = self._counting = False
         if self._peak.vram:  # there are devices: what is in use on them now is what a peak of no work tells
             self._peak.start()
             self._peak.stop()
@@ -146,18 +151,39 @@ class Brake:
             self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_NODES)
         elif settings.gate.brake and settings.reclaim.enabled:
             self._make_room(node, self._needs.expect(node.class_type, arithmetic), settings)
-        if self._needs.worth_measuring(node.class_type, arithmetic):
+        if not self._needs.worth_measuring(node.class_type, arithmetic):
+            self._pass_over()
+        else:
+            self._read_passed_over()
             base = self._resident()
             self.meter.boundary(base.anonymous)
             self._running = _Running(node.class_type, arithmetic, base)
+            self._counting = True
             self._peak.start()
 
     def job_ended(self) -> None:
         """The job is over."""
         self.node_ended()
+        self._read_passed_over()
         now = self._resident()
         self.meter.end(now.anonymous)
         self.job_peak = self.job_peak.including(now.rss, {})
+
+    def _pass_over(self) -> None:
+        self._passed_over = True
+        if not self._counting:
+            self._counting = True
+            self._peak.start()
+
+    def _read_passed_over(self) -> None:
+        if not self._passed_over:
+            return
+        self._passed_over = False
+        peak = self._peak.stop()
+        now = self._resident()
+        self.job_peak = self.job_peak.including(peak, self._peak.vram)
+        if peak:
+            self.meter.peak(peak - (now.rss - now.anonymous))
 
     def node_ended(self) -> None:
         """Learn from the node that ran last."""

@@ -52,6 +52,10 @@ class JobMeter:
         if grew >= NOISE and grew > self.nodes.get(kind, 0):
             self.nodes[kind] = grew
 
+    def peak(self, peak: int) -> None:
+        """The highest use since a node was last measured."""
+        self.ram = max(self.ram, peak - self._base)
+
     def end(self, anonymous: int) -> None:
         """The job is over."""
         self.ram = max(0, self.ram)
