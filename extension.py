@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .api.batch import BatchRoutes
 from .api.metrics import Metrics
+from .api.predictions import PredictionRoutes
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
@@ -194,6 +195,7 @@ class Extension:
         self._restore.begin()
         Routes(self, self.watchers).add_to(self.host.routes)
         BatchRoutes(self.batch).add_to(self.host.routes)
+        PredictionRoutes(self.prediction).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)

@@ -221,6 +221,10 @@ class Prediction:
         self.predictor.forget(family)
         return self.file.forget(family)
 
+    def exported(self) -> str:
+        """All remembered runs, one line of JSON each."""
+        return "".join(run.line() + "\n" for run in self.file.all())
+
     def view(self) -> dict[str, Any]:
         """What was learned, by family, and how right it was."""
         return {
