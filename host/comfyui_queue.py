@@ -156,7 +156,7 @@ class QueueHooks:
     def _refused(self, taken: Any, reason: str) -> bool:
         """End a prompt that the gate does not let run; False where that failed, and it runs all the same."""
         try:
-            refuse(self._queue, *taken, reason)
+            refuse(self._queue, taken[0], taken[1], reason)
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
             self._tell_once("refusing a prompt", error)
         return taken[1] not in self._queue.currently_running
