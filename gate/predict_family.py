@@ -33,6 +33,9 @@ WRONG_IN_A_ROW = 3
 """… and after so many of them in a row what was learned before is forgotten."""
 
 
+OUTGROWN = 5
+"""Runs as expected after which a single one that was not is forgotten."""
+
 WRONG_TIME = 4.0
 """A run that took so many times longer or shorter than a file of earlier runs says, and so many seconds, belies it."""
 
@@ -47,6 +50,8 @@ class Family:
         """Runs, the oldest, that were read from a file and that no run of this process has borne out yet."""
         self._contradicted = 0
         self._since_fit = 0
+        self._odd: Run | None = None
+        self._usual_since_odd = 0
         self.last: Run | None = None
 
     @property
@@ -148,6 +153,14 @@ class Family:
             self._fits.clear()
         elif not wrong:
             self._hearsay = 0
+            self._usual_since_odd += 1
+            if self._odd is not None and self._usual_since_odd >= OUTGROWN:
+                if self._odd in self._runs:
+                    self._runs.remove(self._odd)
+                self._odd = None
+                self._fits.clear()
+        else:
+            self._odd, self._usual_since_odd = run, 0
         return not low <= run.ram <= high
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 DECAY = 0.97
 """Weight of a run against the next newer one: after 23 runs it counts half."""
 
-PRIOR_SPREAD = 0.08
+PRIOR_SPREAD = 0.06
 """Relative spread taken for granted before runs have shown theirs (peaks of core nodes spread 2–10 %)."""
 
-PRIOR_WEIGHT = 2.0
+PRIOR_WEIGHT = 5.0
 """Runs that this counts as."""
 
 ANCHOR = 0.05
@@ -93,8 +93,12 @@ class Fit:
         weight = ANCHOR / (mean + grain) ** 2
         a[0][0] += weight
         b[0] += weight * ANCHOR_SHARE * mean
+        # Errors count relative to what a run of that size should take, not to what it took: a reading of next to
+        # nothing would outweigh all others.
+        middle = sum(sum(r.sizes) for r in rows) / len(rows) or 1.0
         for row in rows:
-            weight = row.weight / (row.took + grain) ** 2
+            usual = mean * (ANCHOR_SHARE + (1 - ANCHOR_SHARE) * sum(row.sizes) / middle)
+            weight = row.weight / (usual + grain) ** 2
             x = [1.0, *(s / c for s, c in zip(row.sizes, scale, strict=True))]
             for i in range(size):
                 if (wx := weight * x[i]) != 0.0:
