@@ -27,7 +27,7 @@ from resource_gate.gate.history_file import FILE
 
 TRACE = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
 LOOK = 0.005
-SIDES = ((320, 180), (384, 216), (480, 272), (272, 480), (512, 288), (640, 360))
+SIDES = ((480, 272), (512, 288), (384, 640), (640, 360), (640, 480), (768, 432))
 FRAMES = (17, 25, 33, 41, 49, 65, 81, 97)
 
 

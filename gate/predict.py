@@ -5,6 +5,7 @@ No training step: each run moves the line of its family by a few hundred multipl
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .features import Features, features_of, likeness
-from .history import Run
+from .history import OK, Run
 from .history_file import FAMILIES
-from .predict_family import Family
+from .predict_family import TIME_GRAIN, WHOLE, Family
 
 SAFE = 0.95
 """Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
@@ -22,6 +23,13 @@ costs itself: at a spread of 5 % of the need the sum of both is least near here 
 
 INTERVAL = 0.8
 """Share of runs whose duration shall lie within `low` and `high`."""
+
+PACE = 0.25
+"""Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
+faster than they follow."""
+
+PACE_LIMIT = 4.0
+"""Times slower or faster that a single run is taken to have been at most."""
 
 SIMILAR = 0.5
 """`likeness` from which a family lends its runs to one that was never seen."""
@@ -77,6 +85,8 @@ class Predictor:
         self._lock = threading.Lock()
         self._families: OrderedDict[str, Family] = OrderedDict()
         self._warm: set[tuple[str, ...]] = set()
+        self._pace = 0.0
+        """Logarithm of the factor."""
         for run in runs:
             self._family(run.family).load(run)
 
@@ -102,11 +112,12 @@ class Predictor:
             if cold is None:
                 cold = bool(features.loaders) and features.models not in self._warm
             family = self._families.get(features.family)
+            pace = math.exp(self._pace)
             if family is not None and family.runs:
-                return _told(family, features.sizes, cold, share, 1.0, known=True)
+                return _told(family, features.sizes, cold, share, 1.0, pace, known=True)
             like = self._most_like(features)
             if like is not None:
-                return _told(like, features.sizes, cold, share, LENT, known=False)
+                return _told(like, features.sizes, cold, share, LENT, pace, known=False)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
         need = unknown_need(features)
@@ -115,11 +126,21 @@ class Predictor:
     def learn(self, run: Run) -> None:
         """Take in a run of this process."""
         with self._lock:
-            self._family(run.family).learn(run)
+            family = self._family(run.family)
+            self._keep_pace(family, run)
+            family.learn(run)
             if run.models:
                 self._warm.add(run.models)
                 if len(self._warm) > FAMILIES:
                     self._warm = {run.models}
+
+    def _keep_pace(self, family: Family, run: Run) -> None:
+        times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
+        if times is None or not family.confirmed:
+            return
+        expected = times.mean(run.sizes) + TIME_GRAIN
+        factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
+        self._pace += PACE * (math.log(factor) - self._pace)
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
@@ -156,7 +177,9 @@ def unknown_need(features: Features) -> Need:
     return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0)
 
 
-def _told(family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, *, known: bool) -> Need:
+def _told(
+    family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, pace: float, *, known: bool
+) -> Need:
     ram, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "vram", "seconds"))
     if ram is None:  # never: a family with runs has this one
         return Need(0, 0, 0.0, 0.0, 0.0, False)
@@ -167,9 +190,9 @@ def _told(family: Family, sizes: Sequence[float], cold: bool, share: float, fact
     return Need(
         int(ram.quantile(sizes, share) * factor),
         int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
-        seconds,
-        low / factor,
-        high * factor,
+        seconds * pace,
+        low * pace / factor,
+        high * pace * factor,
         known,
         int(max(0.0, ram.mean(sizes))),
         int(ram.quantile(sizes, 1 - share)),

@@ -56,9 +56,11 @@ class Fit:
         used = sum(1 for slope in self._slopes if slope > 0)
         free = max(0.0, len(rows) - used) + PRIOR_WEIGHT
         self._free = free
-        squares = sum(e * e for e in self.errors) + PRIOR_WEIGHT * PRIOR_SPREAD**2
-        self.spread = math.sqrt(squares / free)
-        """Relative standard error of one run."""
+        prior = PRIOR_WEIGHT * PRIOR_SPREAD**2
+        self.up = math.sqrt((2 * sum(e * e for e in self.errors if e > 0) + prior) / free)
+        """Relative standard error of a run that takes more than the mean …"""
+        self.down = math.sqrt((2 * sum(e * e for e in self.errors if e < 0) + prior) / free)
+        """… and of one that takes less: peaks are skewed."""
         self._sorted = sorted(self.errors)
 
     def mean(self, sizes: Sequence[float]) -> float:
@@ -74,7 +76,7 @@ class Fit:
     def margin(self, sizes: Sequence[float], share: float) -> float:
         """The relative distance from the mean; negative for a share below a half."""
         beyond = max((s / c for s, c in zip(sizes, self._scale, strict=True)), default=0.0) - 1.0
-        spread = self.spread * math.sqrt(1.0 + 2.0 / self.count) + 0.1 * min(1.0, max(0.0, beyond))
+        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + 0.1 * min(1.0, max(0.0, beyond))
         margin = student(share, self._free) * spread
         # What was seen counts where enough was: few errors tell nothing of a far quantile.
         n = len(self._sorted)
