@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from .batch import batch_command, demo, run_command
+from .batch import batch_command, demo, history_command, run_command
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.fleet import worker_command
 from .batch.status_view import status_lines
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     free.add_argument("--json", action="store_true", help="the answer as it is")
     free.set_defaults(run=_free)
     batch_command.add_arguments(commands.add_parser("batch", help="run a workflow over a table or a folder of files"))
+    past = _with_server(commands.add_parser("history", help="what was learned of workflows, and how right it was"))
+    history_command.add_arguments(past).set_defaults(run=history_command.run)
     run = run_command.add_arguments(commands.add_parser("run", help="start a server, and keep it running"))
     run.set_defaults(run=run_command.run)
     worker = worker_command.add_arguments(commands.add_parser("worker", help="put a server at the disposal of batches"))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .api.metrics import Metrics
+from .api.predictions import PredictionRoutes
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
+from .gate.batch_size import BatchSizes
 from .gate.brake import Brake
 from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
@@ -20,6 +22,7 @@ from .gate.idle import IdleRelease
 from .gate.job_story import JobStories
 from .gate.journal import Journal
 from .gate.orderly import at_orderly_end
+from .gate.prediction import Prediction
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore
@@ -33,7 +36,7 @@ from .monitor.peak import DevicePeaks, PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
 from .monitor.readings import GpuReading, Level, MemoryReading, Sample
-from .nodes import free_memory, resource_gate, resource_status
+from .nodes import batch_size, free_memory, resource_gate, resource_status
 from .nodes.spec import PassNode
 from .panel_feed import PanelFeed
 from .reclaim.action import Action, ActionLog, human
@@ -50,6 +53,10 @@ from .reclaim.temp_rung import ExpiredTemp
 from .settings import Settings, SettingsStore
 
 log = logging.getLogger(__name__)
+
+
+DEATHS_LOOKED_AT = 200
+"""Jobs of the journal, the newest, among which one that died is looked for."""
 
 
 class Host(MemoryHost, QueueHost, Protocol):
@@ -119,8 +126,17 @@ class Extension:
             story=lambda job_id: stories.of(job_id).columns,
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
+        self.prediction = Prediction(
+            host.data_folder, lambda: self.settings, gpus=self._gpu_names, died=self._died_with
+        )
         self.gate = Gate(
-            Admission(self.ladder, self._ram.read, lambda: self.settings, changed=self._gate_changed),
+            Admission(
+                self.ladder,
+                self._ram.read,
+                lambda: self.settings,
+                forecast=self.prediction,
+                changed=self._gate_changed,
+            ),
             Brake(
                 self.ladder,
                 self._ram.read,
@@ -128,11 +144,20 @@ class Extension:
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
             ),
-            BatchProgress(),
+            BatchProgress(seconds_of=self.prediction.seconds),
             self.journal,
             Retries(lambda: self.settings),
             ChangedConditions(lambda: self.settings),
             self.stuck,
+            self.prediction,
+        )
+        self._batch_sizes = BatchSizes(
+            self.prediction,
+            self._ram.read,
+            lambda: self.settings,
+            anonymous=self._process.anonymous_rss,
+            floor=lambda: self.gate.brake.meter.floor,
+            gpus=host.gpu_memory,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
@@ -182,11 +207,13 @@ class Extension:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
         self.journal.write_behind(answers_wait=self.host.hold_answers(self.journal.on_disk))
+        self.prediction.open()
         self.host.attach(self.panel.listener)
-        at_orderly_end(self.journal.close)
+        at_orderly_end(self._close_files)
         self._restore.begin()
         Routes(self, self.watchers).add_to(self.host.routes)
         self.panel.start(self._restore)
+        PredictionRoutes(self.prediction).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)
@@ -195,6 +222,7 @@ class Extension:
         self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self._note_memory)
         self.sampler.listen(lambda sample: self.stuck.look())
+        self.sampler.listen(self.prediction.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self.panel.events.on_sample)
         self.sampler.listen(self._push_status)
@@ -212,7 +240,7 @@ class Extension:
         """Stop the sampler and close the journal. The hooks stay, and let everything pass as the gate says."""
         self.sampler.stop()
         self.panel.stop()
-        self.journal.close()
+        self._close_files()
 
     def nodes(self) -> Sequence[PassNode]:
         """The nodes, wired to this instance."""
@@ -222,6 +250,7 @@ class Extension:
                 self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used, actions=self.actions
             ).spec,
             resource_status.ResourceStatusNode(self).spec,
+            batch_size.BatchSizeNode(self._batch_sizes).spec,
         ]
 
     # -- what nodes and routes ask for
@@ -287,10 +316,18 @@ class Extension:
 
     # -- wiring
 
+    def _close_files(self) -> None:
+        self.journal.close()
+        self.prediction.close()
+
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}
-        problems |= {"journal": self.journal.problem} if self.journal.problem else {}
-        return problems | ({"stuck": self.stuck.problem} if self.stuck.problem else {})
+        told = {
+            "journal": self.journal.problem,
+            "prediction": self.prediction.problem,
+            "stuck": self.stuck.problem,
+        }
+        return problems | {name: problem for name, problem in told.items() if problem}
 
     def _note_memory(self, sample: Sample) -> None:
         ram = sample.process.rss if sample.process else 0
@@ -306,6 +343,15 @@ class Extension:
             gpus = self.host.gpu_memory()
             return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
         return 0
+
+    def _died_with(self, job_id: str) -> bool:
+        """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""
+        if self.journal.problem:
+            return True
+        return any(row["id"] == job_id and row["deaths"] > 0 for row in self.journal.rows.jobs(DEATHS_LOOKED_AT))
+
+    def _gpu_names(self) -> list[str]:
+        return [g.name for g in self.host.gpu_memory()]
 
     def _vram_used(self) -> int:
         return sum(g.used for g in self.host.gpu_memory())
@@ -355,6 +401,7 @@ def passing_nodes() -> Sequence[PassNode]:
         resource_gate.describe(nothing),
         free_memory.describe(nothing),
         resource_status.describe(lambda context: resource_status.nothing_known()),
+        batch_size.describe(batch_size.as_wanted),
     ]
 
 

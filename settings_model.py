@@ -106,6 +106,11 @@ class Gate(Section):
     restore: Literal["ask", "now", "never"] = "ask"
     """What was queued when the last process ended: offer it, and put it back if nobody has opened the panel within a
     minute of the start; put it back at once; or leave it in the journal."""
+    predict: bool = True
+    """Learn from each run what prompts like it need, and free so much before the next one starts."""
+    too_large: Literal["run", "hold", "refuse"] = "run"
+    """A prompt that by all that was learned needs more memory than there is: run it all the same, with one warning in
+    the log; hold it until there is room; or let it fail at once, with the numbers."""
     deaths: Annotated[int, Field(ge=1, le=100)] = 2
     """Deaths of the process with the same prompt running after which that prompt is set aside."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
+from .predict import Need
+from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, shortage_for
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,10 @@ class GateState:
     job: str | None = None
 
 
+REMEMBERED_WARNINGS = 100
+"""Prompts that a warning was given for; the oldest are forgotten."""
+
+
 @dataclass
 class _Wait:
     job: str
@@ -50,6 +57,7 @@ class Admission:
 
     Args:
         read: the tightest RAM limit and what is used of it, fresh.
+        forecast: what prompts will need; None to go by the thresholds alone.
         changed: called with each new state.
     """
 
@@ -59,6 +67,7 @@ class Admission:
         read: Callable[[], MemoryReading],
         settings: Callable[[], Settings],
         *,
+        forecast: Forecast | None = None,
         changed: Callable[[GateState], None] = lambda state: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -66,6 +75,8 @@ class Admission:
         self._ladder = ladder
         self._read = read
         self._settings = settings
+        self._forecast = forecast or NoForecast()
+        self._warned: deque[str] = deque(maxlen=REMEMBERED_WARNINGS)
         self._changed = changed
         self._clock = clock
         self._wall = wall
@@ -112,16 +123,20 @@ class Admission:
         reading = self._read()
         if self._wait is not None and self._wait.job != job.id:
             self._wait = None
-        if self._fits(reading, settings):
+        need = known_need(self._forecast, job)
+        if self._fits(reading, settings, need):
             return self._start()
         if self._wait is None:
-            reading = self._free(reading, settings)
-            if self._fits(reading, settings):
+            reading = self._free(job, reading, settings, need)
+            if self._fits(reading, settings, need, freed=True):
                 return self._start()
+            end = self._too_large(job, reading, settings, need)
+            if end is not None:
+                return end
             now = self._clock()
             self._wait = _Wait(job.id, now, reading.used, now)
             return self._hold(job, reading, settings)
-        return self._wait_on(job, self._wait, reading, settings)
+        return self._wait_on(job, self._wait, reading, settings, need)
 
     def hold(self, job: Job, reason: str, since: float, until: float) -> Verdict:
         """Do not start this prompt before `until` (seconds since the epoch), and show why."""
@@ -146,15 +161,17 @@ class Admission:
             self._wait = None
             self._show(GateState())
 
-    def _wait_on(self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings) -> Verdict:
+    def _wait_on(self, job: Job, wait: _Wait, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict:
         now = self._clock()
+        if self._fits(reading, settings, need, freed=True) and need is not None:
+            return self._start()
         level = level_of(reading.used, reading.limit, settings.ram)
         settled = False
         if now - wait.last_look >= 2 * LOOK:
             settled = wait.last_used - reading.used < SETTLED * reading.limit
             wait.last_used, wait.last_look = reading.used, now
         # Below critical, memory that no longer falls will not fall by waiting; above, a start would be its end.
-        if settings.gate.on_timeout == "run" and (
+        if self._may_run_short(job, reading, settings, need) and (
             now - wait.since >= settings.gate.wait or (settled and level < Level.CRITICAL)
         ):
             log.info(
@@ -167,23 +184,47 @@ class Admission:
             return self._start()
         return self._hold(job, reading, settings)
 
+    def _may_run_short(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> bool:
+        """Whether the prompt may start at the end of its wait though memory is short."""
+        if settings.gate.too_large == "hold" and need is not None and need.confirmed:
+            return reading.used + need.ram_low <= reading.limit and settings.gate.on_timeout == "run"
+        return settings.gate.on_timeout == "run"
+
     def _clear(self, job: Job) -> None:
         with self._lock:
             self._clear_before.discard(job.id)
         why = f"before prompt {job.id} starts again"
         self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
 
-    def _free(self, reading: MemoryReading, settings: Settings) -> MemoryReading:
+    def _free(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> MemoryReading:
+        """Free what the prompt will need beyond the room there is; where that is not known, what the thresholds say."""
         if not settings.reclaim.enabled:
             return reading
-        level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
-        self._ladder.climb(shortage_of("ram", reading.used, reading.limit, level, settings.ram), Place.BETWEEN_PROMPTS)
+        shortage = None if need is None else shortage_for(job, reading, settings.ram, need)
+        if shortage is None:
+            level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
+            shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
+        self._ladder.climb(shortage, Place.BETWEEN_PROMPTS)
         return self._read()
 
-    def _fits(self, reading: MemoryReading, settings: Settings) -> bool:
-        tiers = settings.ram
-        used = reading.used + (tiers.leave * reading.limit if self._wait is not None else 0)
-        return level_of(int(used), reading.limit, tiers) == Level.NORMAL
+    def _fits(self, reading: MemoryReading, settings: Settings, need: Need | None, *, freed: bool = False) -> bool:
+        return fits(reading, settings.ram, need, waited=self._wait is not None, freed=freed)
+
+    def _too_large(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict | None:
+        """What becomes of a prompt that by all that is known cannot fit; None where it waits like any other."""
+        text = hopeless(self._forecast, job, reading, settings.ram, need)
+        if text is None or settings.gate.too_large == "hold":
+            return None
+        if settings.gate.too_large == "refuse":
+            self._wait = None
+            self._show(GateState())
+            return Verdict(
+                False, f"{text}. It was not run; gate.too_large at 'run' lets such prompts run", refused=True
+            )
+        if job.id not in self._warned:
+            self._warned.append(job.id)
+            log.warning("prompt %s %s; it starts all the same (gate.too_large)", job.id, text)
+        return self._start()
 
     def _start(self) -> Verdict:
         self._wait = None
@@ -195,10 +236,12 @@ class Admission:
         waited = self._clock() - self._wait.since
         since = self._wall() - waited
         until = since + settings.gate.wait if settings.gate.on_timeout == "run" else None
-        reason = (
-            f"RAM {reading.fraction:.0%} of {human(reading.limit)}; "
-            f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
-        )
+        need = known_need(self._forecast, job)
+        reason = f"RAM {reading.fraction:.0%} of {human(reading.limit)}; "
+        if need is not None and lacking(reading, settings.ram, need, Level.EMERGENCY):
+            reason += f"it needs about {human(need.ram)}"
+        else:
+            reason += f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
         self._show(GateState("waiting", reason, since, until, job.id))
         return Verdict(False, reason, LOOK)
 

@@ -14,6 +14,7 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import NodeStart
+from .job_meter import JobMeter
 from .need import NodeNeeds, arithmetic_need
 
 
@@ -98,6 +99,15 @@ class Brake:
         self._running: _Running | None = None
         self.job_peak = JobPeak()
         """Of the running job so far, or of the one that ended last."""
+        self.meter = JobMeter()
+        """What the running job, or the one that ended last, took of RAM above its base."""
+        self.ran: set[str] = set()
+        """Ids of the nodes that ran in it."""
+        self._vram_before: Mapping[int, int] = {}
+        self._passed_over = False
+        """Whether nodes ran that nobody has read the peak of: for the job they count all the same."""
+        self._counting = False
+        """Whether the peak has been counted anew in this job."""
         self._careful: deque[str] = deque(maxlen=REMEMBERED_CAREFUL)
 
     def careful_with(self, job_id: str) -> None:
@@ -116,10 +126,24 @@ class Brake:
         """A job begins; its peak is counted anew."""
         self._running = None
         self.job_peak = JobPeak()
+        self.ran = set()
+        self.meter.start(self._resident().anonymous)
+        self._passed_over = self._counting = False
+        if self._peak.vram:  # there are devices: what is in use on them now is what a peak of no work tells
+            self._peak.start()
+            self._peak.stop()
+        self._vram_before = dict(self._peak.vram)
+
+    @property
+    def job_vram(self) -> int:
+        """Bytes of device memory that the job took above what was in use before, on the device where it took most."""
+        before = self._vram_before
+        return max((size - before.get(device, 0) for device, size in self.job_peak.vram.items()), default=0)
 
     def before_node(self, node: NodeStart) -> None:
         """Make room, if there is too little. On the worker thread, between nodes."""
         self.node_ended()
+        self.ran.add(node.node_id)
         settings = self._settings()
         arithmetic = arithmetic_need(node.inputs)
         if node.job_id in self._careful:
@@ -127,14 +151,39 @@ class Brake:
             self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_NODES)
         elif settings.gate.brake and settings.reclaim.enabled:
             self._make_room(node, self._needs.expect(node.class_type, arithmetic), settings)
-        if self._needs.worth_measuring(node.class_type, arithmetic):
-            self._running = _Running(node.class_type, arithmetic, self._resident())
+        if not self._needs.worth_measuring(node.class_type, arithmetic):
+            self._pass_over()
+        else:
+            self._read_passed_over()
+            base = self._resident()
+            self.meter.boundary(base.anonymous)
+            self._running = _Running(node.class_type, arithmetic, base)
+            self._counting = True
             self._peak.start()
 
     def job_ended(self) -> None:
         """The job is over."""
         self.node_ended()
-        self.job_peak = self.job_peak.including(self._resident().rss, {})
+        self._read_passed_over()
+        now = self._resident()
+        self.meter.end(now.anonymous)
+        self.job_peak = self.job_peak.including(now.rss, {})
+
+    def _pass_over(self) -> None:
+        self._passed_over = True
+        if not self._counting:
+            self._counting = True
+            self._peak.start()
+
+    def _read_passed_over(self) -> None:
+        if not self._passed_over:
+            return
+        self._passed_over = False
+        peak = self._peak.stop()
+        now = self._resident()
+        self.job_peak = self.job_peak.including(peak, self._peak.vram)
+        if peak:
+            self.meter.peak(peak - (now.rss - now.anonymous))
 
     def node_ended(self) -> None:
         """Learn from the node that ran last."""
@@ -148,6 +197,7 @@ class Brake:
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
             mapped = now.rss - now.anonymous
             self._needs.learn(ran.kind, ran.arithmetic, peak - mapped - ran.base.anonymous)
+            self.meter.node(ran.kind, ran.base.anonymous, peak - mapped, ran.arithmetic)
 
     def _make_room(self, node: NodeStart, need: int, settings: Settings) -> None:
         reading = self._read()

@@ -12,6 +12,7 @@ from .admission import Admission
 from .brake import Brake, JobPeak
 from .changed_conditions import ChangedConditions, Graph
 from .host import Job, NodeStart, Outcome, Queued, Verdict
+from .prediction import Prediction
 from .progress import BatchProgress
 from .retry import BATCH_LIMIT, MEMORY_KINDS, ErrorKind, Retries, classify
 from .stuck import StuckWatch
@@ -63,6 +64,7 @@ class Gate:
         retries: None where nothing is tried again.
         changed: None where nothing is tried under changed conditions.
         stuck: None where nobody tells a prompt that is stuck.
+        prediction: None where nothing is learned.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Gate:
         retries: Retries | None = None,
         changed: ChangedConditions | None = None,
         stuck: StuckWatch | None = None,
+        prediction: Prediction | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.admission = admission
@@ -85,6 +88,7 @@ class Gate:
         self._stuck = stuck
         self._clock = clock
         self._noted = -NOTE_EVERY
+        self._prediction = prediction
 
     def again(self, job_id: str) -> None:
         """A job was interrupted because it filled the memory, and will start again. Any thread."""
@@ -95,11 +99,17 @@ class Gate:
         """A prompt is about to be queued."""
         if self._journal is not None:
             self._journal.accepted(prompt)
+        self.progress.queued(prompt.id)
+        if self._prediction is not None:
+            self._prediction.queued(prompt)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
         if self._journal is not None:
             self._journal.removed(ids)
+        self.progress.removed(ids)
+        if self._prediction is not None:
+            self._prediction.removed(ids)
 
     def may_start(self, job: Job) -> Verdict:
         """Asked before a prompt leaves the queue."""
@@ -123,6 +133,8 @@ class Gate:
             self._stuck.started(job)
         self.brake.job_started()
         self.progress.started(job)
+        if self._prediction is not None:
+            self._prediction.started(job)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
@@ -177,6 +189,8 @@ class Gate:
             self._changed.over(outcome.job_id)
         if self._stuck is not None:
             self._stuck.ended(outcome)
+        if self._prediction is not None:
+            self._prediction.ended(outcome, self.brake)
         self.progress.ended(outcome, peak)
 
     def _back(self, job_id: str, outcome: Outcome | None) -> None:
@@ -185,6 +199,9 @@ class Gate:
         if self._journal is not None:
             self._journal.put_back(job_id, outcome, "" if self._changed is None else self._changed.told(job_id))
         self.progress.put_back(job_id)
+        if self._prediction is not None:
+            lacked = outcome or Outcome(job_id, False, "MemoryError", "interrupted because it filled the memory")
+            self._prediction.ended(lacked, self.brake, again=True)
 
     def _other_conditions(self, outcome: Outcome) -> str | None:
         """Change what the user has allowed to be changed; in words, None where there is nothing of the kind."""

@@ -62,6 +62,8 @@ class Verdict:
     start: bool
     reason: str = ""
     again_in: float = 0.5
+    refused: bool = False
+    """It never will: the prompt is to end as failed, with `reason`, without having run."""
 
 
 class JobListener(Protocol):

@@ -245,7 +245,11 @@ class JournalStore:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for sql, values in statements:
-                connection.execute(sql, tuple(map(_storable, values)))
+                try:
+                    connection.execute(sql, tuple(map(_storable, values)))
+                except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
+                    # Wrong by itself, and would be so for ever: those behind it must not wait for it.
+                    log.warning("an entry that the journal cannot take is left out: %s", error)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

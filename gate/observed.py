@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from .host import Job, JobListener, NodeStart, Outcome, Queued, Verdict
 
@@ -97,6 +97,10 @@ class ObservedGate:
         if again:
             self._tell(lambda: self._observer.put_back(outcome.job_id))
         return again
+
+    def changed_graph(self, job_id: str) -> Mapping[str, Any] | None:
+        """What a prompt that goes back in line is to run with."""
+        return self._gate.changed_graph(job_id)
 
     def put_back(self, job_id: str) -> None:
         """The prompt waits again."""

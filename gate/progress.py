@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .brake import JobPeak
+from .eta import remaining
 from .host import Job, Outcome
 
 NO_PEAK = JobPeak()
@@ -32,12 +32,27 @@ class _Batch:
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=50))
 
 
-class BatchProgress:
-    """Counts jobs from start to end. Any thread."""
+TOLD_APART = 500
+"""Pending jobs whose times are asked for one by one; more are taken to be like them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+
+class BatchProgress:
+    """Counts jobs from start to end. Any thread.
+
+    Args:
+        seconds_of: a queued or running job's time as (mean, low, high); None where nothing is known of its like.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        seconds_of: Callable[[str], tuple[float, float, float] | None] = lambda job_id: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
         self._wall = wall
+        self._seconds_of = seconds_of
+        self._pending: dict[str, None] = {}
         self._lock = threading.Lock()
         self._batch = _Batch()
         self._running: dict[str, float] = {}
@@ -55,10 +70,22 @@ class BatchProgress:
         with self._lock:
             self._go_on(now)
 
+    def queued(self, job_id: str) -> None:
+        """A job was queued."""
+        with self._lock:
+            self._pending[job_id] = None
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Jobs were taken out of the queue."""
+        with self._lock:
+            for job_id in ids:
+                self._pending.pop(job_id, None)
+
     def started(self, job: Job) -> None:
         """A job has left the queue."""
         now = self._clock()
         with self._lock:
+            self._pending.pop(job.id, None)
             self._go_on(now)
             self._running[job.id] = now
 
@@ -82,6 +109,7 @@ class BatchProgress:
         """A running job waits again, for another try."""
         with self._lock:
             self._running.pop(job_id, None)
+            self._pending[job_id] = None
             self._batch.retried += 1
             self._batch.last_end = self._clock()
 
@@ -113,20 +141,59 @@ class BatchProgress:
             }
 
     def as_dict(self, pending: int) -> dict[str, Any]:
-        """The form of `status`, given how many jobs are pending; `eta_seconds` is None before the first one ended."""
+        """The form of `status`, given how many jobs are pending.
+
+        `eta_seconds`, `eta_low` and `eta_high` are None where neither a job of the batch has ended nor anything is
+        known of its like; the last two are meant to hold four of five ends.
+        """
         now = self._clock()
         with self._lock:
-            batch, running = self._batch, list(self._running.values())
-            eta = None
-            if batch.durations and (pending or running):
-                each = statistics.fmean(batch.durations)
-                eta = pending * each + sum(max(0.0, each - (now - began)) for began in running)
-            return {
-                "done": batch.done,
-                "total": batch.done + batch.failed + len(running) + pending,
-                "failed": batch.failed,
-                "retried": batch.retried,
-                "eta_seconds": eta,
-                "started_at": batch.started_at,
-                "last_job": self._last,
-            }
+            batch, running, known = self._batch, dict(self._running), list(self._pending)
+            last, durations = self._last, list(batch.durations)
+        eta = low = high = None
+        times = self._times(known[:TOLD_APART], pending, running, durations, now) if pending or running else None
+        if times is not None:
+            left = remaining(times)
+            eta, low, high = left.seconds, left.low, left.high
+        return {
+            "done": batch.done,
+            "total": batch.done + batch.failed + len(running) + pending,
+            "failed": batch.failed,
+            "retried": batch.retried,
+            "eta_seconds": eta,
+            "eta_low": low,
+            "eta_high": high,
+            "started_at": batch.started_at,
+            "last_job": last,
+        }
+
+    def _times(
+        self, known: list[str], pending: int, running: dict[str, float], durations: list[float], now: float
+    ) -> list[tuple[float, float, float]] | None:
+        """Of each job still to end, (mean, low, high); None where that cannot be told."""
+        usual = _usual(durations)
+        waiting = [self._seconds_of(job_id) or usual for job_id in known[:pending]]
+        under_way = [(self._seconds_of(job_id) or usual, now - began) for job_id, began in running.items()]
+        times = [one for one in waiting if one is not None]
+        if len(times) < len(waiting) or any(one is None for one, _ in under_way):
+            return None
+        if len(times) < pending:  # restored ones, say, were never told of
+            other = usual or (tuple(sum(t[i] for t in times) / len(times) for i in range(3)) if times else None)
+            if other is None:
+                return None
+            times += [(other[0], other[1], other[2])] * (pending - len(times))
+        for one, had in under_way:
+            if one is not None:
+                times.append((max(0.0, one[0] - had), max(0.0, one[1] - had), max(0.0, one[2] - had)))
+        return times
+
+
+def _usual(durations: list[float]) -> tuple[float, float, float] | None:
+    """A job of which nothing is known but its batch: the mean, and the tenth and ninetieth of a hundred."""
+    if not durations:
+        return None
+    ordered, last = sorted(durations), len(durations) - 1
+    mean = sum(durations) / len(durations)
+    if last < 4:  # too few to tell: a half more or less
+        return mean, min(ordered[0], mean / 1.5), max(ordered[-1], mean * 1.5)
+    return mean, min(mean, ordered[round(0.1 * last)]), max(mean, ordered[round(0.9 * last)])

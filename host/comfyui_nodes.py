@@ -57,30 +57,41 @@ def node_class(host: ComfyUIHost | None, spec: PassNode) -> Any:
             # As a list, the node runs once for all items instead of once for each.
             is_input_list=True,
             inputs=[
-                io.AnyType.Input("value", tooltip="Anything; it is passed through unchanged."),
+                _value(io, spec),
                 *(_input(io, w) for w in spec.widgets),
             ],
             outputs=[
-                io.AnyType.Output("passed", display_name="value", is_output_list=True),
+                *([io.AnyType.Output("passed", display_name="value", is_output_list=True)] if spec.passes else []),
                 *(_output(io, o) for o in spec.outputs),
             ],
             hidden=[io.Hidden.unique_id],
         )
 
-    def execute(cls: Any, /, value: list[Any], **widgets: list[Any]) -> Any:
+    def execute(cls: Any, /, value: list[Any] | None = None, **widgets: list[Any]) -> Any:
         context = _Context(host, str(cls.hidden.unique_id))
         told = spec.run(context, **{name: values[0] for name, values in widgets.items()})
-        return io.NodeOutput(value, *(told or ()))
+        return io.NodeOutput(*([value] if spec.passes else []), *(told or ()))
 
-    return type(
-        spec.id,
-        (io.ComfyNode,),
-        {"define_schema": classmethod(define_schema), "execute": classmethod(execute)},
-    )
+    def fingerprint_inputs(cls: Any, /, value: Any = None, **widgets: list[Any]) -> Any:
+        assert spec.fingerprint is not None
+        # Of an input that is linked, nothing is known yet: ComfyUI gives None.
+        given = {name: values[0] for name, values in widgets.items() if values and values[0] is not None}
+        return spec.fingerprint(str(cls.hidden.unique_id), **given)
+
+    methods = {"define_schema": classmethod(define_schema), "execute": classmethod(execute)}
+    if spec.fingerprint is not None:
+        methods["fingerprint_inputs"] = classmethod(fingerprint_inputs)
+    return type(spec.id, (io.ComfyNode,), methods)
+
+
+def _value(io: Any, spec: PassNode) -> Any:
+    if spec.passes:
+        return io.AnyType.Input("value", tooltip="Anything; it is passed through unchanged.")
+    return io.AnyType.Input("value", optional=True, tooltip="Anything that must be there first; it may be left loose.")
 
 
 def _output(io: Any, output: Output) -> Any:
-    kind = {"float": io.Float, "string": io.String}[output.kind]
+    kind = {"int": io.Int, "float": io.Float, "string": io.String}[output.kind]
     return kind.Output(output.name, display_name=output.name)
 
 

@@ -12,6 +12,7 @@ from ..gate.host import Job, JobListener, NodeStart, Queued, Verdict
 from ..reclaim.host import Place
 from .comfyui_entry import QueueEntry
 from .comfyui_items import job_of, outcome_of
+from .comfyui_refusal import refuse
 from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
 
@@ -113,7 +114,7 @@ class QueueHooks:
                     self._contain("admission", self._tell_nothing_waits)
                     return None
                 verdict = Verdict(True) if job is None else self._ask(job)
-                if not verdict.start:
+                if not verdict.start and not verdict.refused:
                     self._again.wait(min(max(verdict.again_in, 0.0), MAX_NAP))
                     return None
                 with queue.mutex:
@@ -122,6 +123,8 @@ class QueueHooks:
                 if taken is not None:
                     if job is not None:
                         self._contain("started", partial(self._tell_started, job))
+                    if verdict.refused and self._refused(taken, verdict.reason):
+                        return None
                     return taken
 
         queue.get = get
@@ -149,6 +152,14 @@ class QueueHooks:
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
             self._tell_once("admission", error)
             return Verdict(True)
+
+    def _refused(self, taken: Any, reason: str) -> bool:
+        """End a prompt that the gate does not let run; False where that failed, and it runs all the same."""
+        try:
+            refuse(self._queue, taken[0], taken[1], reason)
+        except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
+            self._tell_once("refusing a prompt", error)
+        return taken[1] not in self._queue.currently_running
 
     def _tell_nothing_waits(self) -> None:
         if self._listener is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -113,6 +113,17 @@ def order_of(targets: Collection[str], graph: Graph, cached: Callable[[str], boo
     return list(to_run), list(taken)
 
 
+def fingerprinted(prompt: CheckedPrompt, kinds: Mapping[str, NodeKind]) -> CheckedPrompt:
+    """The prompt with cache keys that hold what the fingerprints of its nodes say now. On the worker, as it starts."""
+    told: dict[str, Any] = {}
+    for node_id in prompt.keys:
+        node = prompt.graph[node_id]
+        ask = kinds[node["class_type"]].fingerprint
+        if ask is not None:
+            told[node_id] = ask(node_id, **{n: v for n, v in node["inputs"].items() if not is_link(v) and n != "value"})
+    return replace(prompt, keys=_keys(list(prompt.keys), prompt.graph, told)) if told else prompt
+
+
 def _check_class(node_id: str, node: Any, kinds: Mapping[str, NodeKind]) -> None:
     if not isinstance(node, Mapping) or not isinstance(node.get("inputs", {}), Mapping):
         raise PromptRefused(problem("invalid_prompt", "A node is not an object", f"Node ID '#{node_id}'"))
@@ -217,12 +228,12 @@ def _note_cycle(cycle: list[str], graph: Graph, problems: dict[str, list[Problem
             problems[node_id].append(found)
 
 
-def _keys(order: list[str], graph: Graph) -> dict[str, str]:
+def _keys(order: list[str], graph: Graph, told: Mapping[str, Any] | None = None) -> dict[str, str]:
     """A digest per node over its class, values and the digests of what it is linked to."""
     keys: dict[str, str] = {}
     for node_id in order:
         node = graph[node_id]
-        parts = [node["class_type"]]
+        parts = [node["class_type"], *([repr(told[node_id])] if told and node_id in told else [])]
         for name in sorted(node["inputs"]):
             value = node["inputs"][name]
             link = is_link(value) and value[0] in keys

@@ -105,6 +105,8 @@ class NodeKind:
     display_name: str = ""
     description: str = ""
     output_names: tuple[str, ...] = ()
+    fingerprint: Callable[..., Any] | None = None
+    """Called with its id and its own values before a prompt runs; what it returns becomes part of its cache key."""
 
     def info(self) -> dict[str, Any]:
         """Describe it as ComfyUI's `GET /object_info` does."""

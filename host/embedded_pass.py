@@ -32,20 +32,23 @@ def add_nodes(host: EmbeddedHost, specs: Iterable[PassNode]) -> None:
 def pass_kind(spec: PassNode) -> NodeKind:
     """A kind that does what `spec` says, then hands on its `value`; it runs whenever something behind it must."""
 
-    def run(context: NodeContext, value: Any, **widgets: Any) -> NodeResult:
+    def run(context: NodeContext, value: Any = None, **widgets: Any) -> NodeResult:
         told = spec.run(_Context(context), **widgets)
-        return NodeResult((value, *(told or ())))
+        return NodeResult((*([value] if spec.passes else []), *(told or ())))
+
+    passed = ("value",) if spec.passes else ()
 
     return NodeKind(
         spec.id,
         run,
-        {"value": Input("*"), **{w.name: _input(w) for w in spec.widgets}},
-        ("*", *(o.kind.upper() for o in spec.outputs)),
-        cached=False,
+        {"value": Input("*", required=spec.passes), **{w.name: _input(w) for w in spec.widgets}},
+        (*("*" for _ in passed), *(o.kind.upper() for o in spec.outputs)),
+        cached=spec.fingerprint is not None,
         category=CATEGORY,
         display_name=spec.display_name,
         description=spec.description,
-        output_names=("value", *(o.name for o in spec.outputs)),
+        output_names=(*passed, *(o.name for o in spec.outputs)),
+        fingerprint=spec.fingerprint,
     )
 
 

@@ -6,12 +6,13 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..gate.host import NodeStart, Outcome
 from .embedded_cache import Entry, OutputCache
 from .embedded_files import Folders
-from .embedded_graph import order_of
+from .embedded_graph import fingerprinted, order_of
 from .embedded_kinds import Interrupted, NodeContext, NodeKind, NodeResult
 from .embedded_queue import Ended, Item
 from .graphs import is_link, links_of
@@ -43,7 +44,7 @@ class Execution:
         unseen: Callable[[], bool] = lambda: False,
     ) -> None:
         self._unseen = unseen
-        self.item = item
+        self.item = item = replace(item, prompt=fingerprinted(item.prompt, kinds))
         self.node: tuple[str, str] | None = None
         """Id and class of the node that runs."""
         self.progress: float | None = None

@@ -21,6 +21,10 @@ MIN_NAP = 0.01
 """A listener that says "again in 0 s" must not make the thread spin."""
 
 
+REFUSED = "ResourceGateRefused"
+"""The type of the error of a prompt that the listener did not let run."""
+
+
 class Worker:
     """Takes prompts from the queue, one at a time.
 
@@ -102,7 +106,10 @@ class Worker:
                 self._signal.wait()
                 continue
             verdict = self._may_start(item.job)
-            if not verdict.start:
+            if verdict.refused:
+                if self._queue.take(item):
+                    self._refuse(item, verdict.reason)
+            elif not verdict.start:
                 self._signal.wait(min(max(verdict.again_in, MIN_NAP), MAX_NAP))
             elif not self._stopping and self._queue.take(item):
                 self._run_item(item)
@@ -121,6 +128,29 @@ class Worker:
             # Before the history shows it: who reads there that a job is done must find it in the journal, too.
             # One that we stop ourselves, to end the process, has not come to its end: it is restored at the next start.
             self._contain("end of prompt", listener.ended, outcome)
+        self._over(item, ended)
+        self._queue.done(ended)
+        self._after(item)
+
+    def _refuse(self, item: Item, reason: str) -> None:
+        """End a prompt that the listener does not let run, as if its first output node had failed."""
+        node_id = item.prompt.targets[0]
+        text = f"Resource Gate: this prompt {reason}"
+        error = {
+            "prompt_id": item.id,
+            "node_id": node_id,
+            "node_type": item.prompt.graph[node_id]["class_type"],
+            "executed": [],
+            "exception_message": f"{text}\n",
+            "exception_type": REFUSED,
+            "traceback": [],
+            "current_inputs": {},
+            "current_outputs": [],
+        }
+        ended = Ended({}, False, [("execution_start", {"prompt_id": item.id}), ("execution_error", error)])
+        if self._listener is not None:
+            self._contain("started", self._listener.started, item.job)
+            self._contain("end of prompt", self._listener.ended, Outcome(item.id, False, REFUSED, text, node_id))
         self._over(item, ended)
         self._queue.done(ended)
         self._after(item)

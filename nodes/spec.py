@@ -28,7 +28,7 @@ class Output:
     """An output besides the value passed through."""
 
     name: str
-    kind: Literal["float", "string"]
+    kind: Literal["int", "float", "string"]
 
 
 class NodeContext(Protocol):
@@ -64,3 +64,8 @@ class PassNode:
     run: Callable[..., tuple[Any, ...] | None]
     """Called as `run(context, **widget values)`; returns the values of `outputs`, in their order."""
     outputs: tuple[Output, ...] = ()
+    passes: bool = True
+    """Whether `value` comes out again. Else it is only a wire that may be left loose."""
+    fingerprint: Callable[..., Any] | None = None
+    """Called as `fingerprint(node_id, **widget values)` before a prompt runs; where it returns the same as last time
+    and no input changed, the node and what follows it are taken from the cache. None: it is never asked."""

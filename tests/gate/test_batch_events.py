@@ -68,7 +68,7 @@ class Batch:
         self.machine = machine
         self.pending = 0
         self.told = []
-        progress = BatchProgress(machine.clock, machine.wall)
+        progress = BatchProgress(machine.clock, wall=machine.wall)
         self.gate = Gate(progress)
         self.stories = JobStories(machine.wall)
         self.stop = StopAfterCurrent(self._pause)

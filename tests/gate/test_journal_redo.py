@@ -35,7 +35,7 @@ def store(tmp_path, machine):
 
 
 def insert(name):
-    return (BY_NAME["accepted"], (name, 0.0, "s", "{}", "[]", "{}", None, "", 1.0))
+    return (BY_NAME["accepted"], (name, 0.0, "s", "{}", "[]", "{}", None, "", 1.0, "title"))
 
 
 def in_file(tmp_path):
@@ -65,6 +65,13 @@ def test_what_was_written_just_before_the_kill_is_not_written_again(store, tmp_p
     (tmp_path / "journal.redo").write_bytes(kept)  # as if it had died between the file's commit and forgetting it
     store()
     assert in_file(tmp_path) == ["a"]
+
+
+def test_an_entry_that_is_wrong_by_itself_holds_up_no_other(store, tmp_path):
+    one = store()
+    one.write([insert("a"), (BY_NAME["accepted"], ("too", "few")), insert("b")])
+    one.drain()
+    assert in_file(tmp_path) == ["a", "b"] and one.problem is None
 
 
 def test_reading_sees_what_is_kept_back(store):

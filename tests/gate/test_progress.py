@@ -25,6 +25,8 @@ def test_before_anything_ran_there_is_nothing_to_tell(progress):
     assert progress.as_dict(0) == {"done": 0, "total": 0, "failed": 0, "retried": 0, "eta_seconds": None} | {
         "last_job": None,
         "started_at": None,
+        "eta_low": None,
+        "eta_high": None,
     }
     assert progress.as_dict(3)["total"] == 3 and progress.as_dict(3)["eta_seconds"] is None
 

@@ -1,0 +1,244 @@
+"""How well the need of a prompt is predicted, on a synthetic trace and on one recorded from real ComfyUI.
+
+    python bench/predict.py
+    python bench/predict.py --seeds 5 --json predict.json
+
+Each trace is played in its order: a job's need is asked for before its run is learned. Four ways are compared: a fixed
+reserve (the 94th percentile of the trace, as somebody with hindsight would choose it), 1.1 × the largest run of
+the same family so far, the mean of a straight line through its runs, and ours.
+
+under: share of jobs that took more than was reserved. over: what was reserved and not used by the jobs that fitted, in
+shares of all that was used. waste: that, and the whole reserve of each job that did not fit (it fails and runs again).
+cover: share of jobs whose time lay within the interval that is meant to hold 80 % of them; the same for batches:
+after each tenth job, the time of all that are left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from resource_gate.batch.demo_view import table
+from resource_gate.gate.eta import remaining
+from resource_gate.gate.features import Features, features_of
+from resource_gate.gate.history import Run
+from resource_gate.gate.predict import Need, Predictor
+
+GB = 1024**3
+RECORDED = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
+SIDES = ((480, 832), (832, 480), (640, 640), (768, 512), (1024, 576), (1280, 720))
+FAMILIES = (
+    # name, GB without a frame, GB a gigapixel, share of jobs, seconds a gigapixel
+    ("wan", 19.0, 290.0, 0.30, 2400.0),
+    ("ltx", 8.0, 230.0, 0.35, 600.0),
+    ("hunyuan", 26.0, 310.0, 0.20, 3600.0),
+    ("upscale", 5.0, 260.0, 0.15, 300.0),
+)
+FRAMES = (33, 49, 65, 81, 97, 121)
+SPREAD = 0.05
+"""Relative standard deviation of a peak; of a duration twice that."""
+
+
+@dataclass(frozen=True)
+class Job:
+    features: Features
+    ram: float
+    seconds: float
+    cold: bool = False
+
+
+def synthetic(seed: int, jobs: int = 300) -> list[Job]:
+    """Four families, linear in width × height × frames, with a spread.
+
+    Rebuilt from the description of an earlier trace, which is not kept: chosen so that the first three ways come near
+    what was told of them there (fixed 44 GB: 6 % under, waste 85 %; max × 1.1: 2 %, 51 %; linear mean: 40 %, 62 %).
+    """
+    rng = random.Random(seed)
+    trace = []
+    for _ in range(jobs):
+        name, base, slope, _, pace = rng.choices(FAMILIES, [f[3] for f in FAMILIES])[0]
+        while True:
+            width, height = rng.choice(SIDES)
+            volume = width * height * rng.choice(FRAMES)
+            if volume < 70e6:
+                break
+        features = Features(name, (name, "Sampler"), (f"{name}.safetensors",), volume, volume, volume * 20)
+        # Skewed, as peaks are: four of ten lie above the mean.
+        ram = (base + slope * volume / 1e9) * (1 + SPREAD * (rng.gammavariate(2, 1) - 2) / 2**0.5) * GB
+        trace.append(Job(features, ram, (5.0 + pace * volume / 1e9) * max(0.5, rng.gauss(1.0, 2 * SPREAD))))
+    return trace
+
+
+def recorded(path: Path = RECORDED) -> list[Job]:
+    """Runs of real ComfyUI, as `record_trace.py` kept them."""
+    trace = []
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            if "graph" in row:
+                trace.append(Job(features_of(row["graph"]), row["ram"], row["seconds"], row["cold"]))
+    return trace
+
+
+class Ours:
+    def __init__(self) -> None:
+        self.predictor = Predictor()
+
+    def need(self, job: Job) -> Need:
+        return self.predictor.need_of(job.features)
+
+    def learn(self, job: Job) -> None:
+        f = job.features
+        self.predictor.learn(
+            Run(f.family, f.sizes, int(job.ram), 0, job.seconds, job.cold, kinds=f.kinds, models=f.models)
+        )
+
+
+class Fixed:
+    def __init__(self, trace: list[Job]) -> None:
+        self.reserve = sorted(j.ram for j in trace)[int(0.94 * len(trace))]
+
+    def reserved(self, job: Job) -> float:
+        return self.reserve
+
+    def learn(self, job: Job) -> None: ...
+
+
+class Largest:
+    def __init__(self) -> None:
+        self.seen: dict[str, float] = {}
+
+    def reserved(self, job: Job) -> float:
+        return 1.1 * self.seen.get(job.features.family, max(self.seen.values(), default=24 * GB) * 1.2)
+
+    def learn(self, job: Job) -> None:
+        self.seen[job.features.family] = max(job.ram, self.seen.get(job.features.family, 0.0))
+
+
+class Line:
+    """The mean of a straight line in pixels × frames, by least squares."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[tuple[float, float]]] = {}
+
+    def reserved(self, job: Job) -> float:
+        rows = self.seen.get(job.features.family, [])
+        if len(rows) < 2 or len({x for x, _ in rows}) < 2:
+            return max((y for _, y in rows), default=24 * GB) * 1.2
+        slope, base = statistics.linear_regression(*zip(*rows, strict=True))
+        return float(base + slope * job.features.largest)
+
+    def learn(self, job: Job) -> None:
+        self.seen.setdefault(job.features.family, []).append((job.features.largest, job.ram))
+
+
+@dataclass
+class Score:
+    under: float
+    over: float
+    waste: float
+
+
+def score(trace: list[Job], way: Fixed | Largest | Line | Ours) -> Score:
+    under = over = failed = used = 0.0
+    for job in trace:
+        reserve = way.need(job).ram if isinstance(way, Ours) else way.reserved(job)
+        used += job.ram
+        if reserve < job.ram:
+            under += 1
+            failed += reserve
+        else:
+            over += reserve - job.ram
+        way.learn(job)
+    return Score(under / len(trace), over / used, (over + failed) / used)
+
+
+def coverage(trace: list[Job]) -> tuple[float, float]:
+    """Share of jobs, and of what is left of the batch at each tenth, whose time lay within the interval."""
+    ours = Ours()
+    jobs = batches = asked = 0
+    for at, job in enumerate(trace):
+        if at % 10 == 0 and at >= 10:
+            left = [ours.need(j) for j in trace[at:]]
+            eta = remaining([(n.seconds, n.low, n.high) for n in left])
+            batches += eta.low <= sum(j.seconds for j in trace[at:]) <= eta.high
+            asked += 1
+        need = ours.need(job)
+        jobs += need.low <= job.seconds <= need.high
+        ours.learn(job)
+    return jobs / len(trace), batches / asked
+
+
+def mean(scores: list[Score]) -> Score:
+    return Score(*(statistics.fmean(getattr(s, n) for s in scores) for n in ("under", "over", "waste")))
+
+
+def ways(trace: list[Job]) -> Iterator[tuple[str, Fixed | Largest | Line | Ours]]:
+    yield "fixed", Fixed(trace)
+    yield "max × 1.1", Largest()
+    yield "linear mean", Line()
+    yield "ours", Ours()
+
+
+def cost(trace: list[Job], graphs: list[object]) -> dict[str, float]:
+    """Microseconds, in the mean over the trace."""
+    ours = Ours()
+    predict = learn = 0.0
+    for job in trace:
+        began = time.perf_counter()
+        ours.need(job)
+        middle = time.perf_counter()
+        ours.learn(job)
+        predict, learn = predict + middle - began, learn + time.perf_counter() - middle
+    began = time.perf_counter()
+    for graph in graphs:
+        features_of(graph)  # type: ignore[arg-type]
+    read = (time.perf_counter() - began) / max(1, len(graphs))
+    return {"predict": predict / len(trace) * 1e6, "learn": learn / len(trace) * 1e6, "read the graph": read * 1e6}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--trace", type=Path, default=RECORDED, help="a trace that record_trace.py made")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    traces = {"synthetic": [synthetic(seed) for seed in range(options.seeds)]}
+    if options.trace.exists():
+        traces["ComfyUI"] = [recorded(options.trace)]
+    figures: dict[str, object] = {}
+    for name, several in traces.items():
+        found: dict[str, list[Score]] = {}
+        for trace in several:
+            for way, one in ways(trace):
+                found.setdefault(way, []).append(score(trace, one))
+        rows = [[way, *(f"{v:.1%}" for v in vars(mean(s)).values())] for way, s in found.items()]
+        covers = [coverage(trace) for trace in several]
+        jobs, batches = (statistics.fmean(c[i] for c in covers) for i in (0, 1))
+        print(
+            f"\n{name}: {len(several)} × {len(several[0])} jobs\n" + table(["reserve", "under", "over", "waste"], rows)
+        )
+        print(f"time within the interval of 80 %: jobs {jobs:.0%}, rests of batches {batches:.0%}")
+        figures[name] = {"ways": {w: vars(mean(s)) for w, s in found.items()}, "cover": {"jobs": jobs, "rest": batches}}
+    graphs = []
+    if options.trace.exists():
+        with gzip.open(options.trace, "rt", encoding="utf-8") as file:
+            graphs = [row["graph"] for line in file if "graph" in (row := json.loads(line))]
+    took = cost(traces.get("ComfyUI", traces["synthetic"])[0], graphs)
+    print("\n" + ", ".join(f"{what}: {us:.0f} µs" for what, us in took.items()))
+    figures["µs"] = took
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

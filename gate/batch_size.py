@@ -1,0 +1,201 @@
+"""The largest number of items that fits now: by prediction, learning on from one run to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..monitor.level import entry_of
+from ..monitor.readings import GpuReading, Level, MemoryReading
+from ..reclaim.action import human
+from ..settings import Settings
+from .features import features_of
+from .history import DIED, MEMORY, OK, Run
+from .prediction import Prediction, RunningJob
+from .sizes import Graph
+
+log = logging.getLogger(__name__)
+
+GIB = 1024**3
+
+STICKY = 0.05
+"""A larger size must be larger by this share before the last one is left: each change makes all that follows anew."""
+
+RECENT = 20
+"""Runs after which a size that was too large is tried again: what it failed for may be gone."""
+
+UPWARD = 8
+"""After a failure the size goes up by an eighth of the one that failed, a run."""
+
+REMEMBERED = 200
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A number of items, and why it is that one."""
+
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is set on the node.
+
+    Attributes:
+        wanted: items at most.
+        step: only multiples of it.
+        plus_one: one more than a multiple: video models ask for 4n+1 frames.
+        keep_free: bytes of RAM, and of VRAM, to leave.
+    """
+
+    wanted: int
+    step: int = 1
+    plus_one: bool = False
+    keep_free: int = 0
+
+    def rung(self, index: int) -> int:
+        """The sizes it allows, in order; at 0 the smallest."""
+        return index * self.step + 1 if self.plus_one else (index + 1) * self.step
+
+    @property
+    def rungs(self) -> int:
+        """How many sizes it allows; one at least, though that may be more than is wanted."""
+        return max(1, (self.wanted - 1) // self.step + 1 if self.plus_one else self.wanted // self.step)
+
+    def below(self, size: float) -> int:
+        """The largest index whose size is no more than so many; 0 where there is none."""
+        index = int((size - 1) // self.step) if self.plus_one else int(size // self.step) - 1
+        return max(0, min(self.rungs - 1, index))
+
+
+class BatchSizes:
+    """Chooses for all nodes of the kind. On the worker thread.
+
+    Args:
+        read: the tightest RAM limit and what is used of it, fresh.
+        anonymous: bytes of this process now.
+        floor: the fewest bytes of it seen between two nodes; what is above it is outputs, and goes when it must.
+        gpus: device memory.
+    """
+
+    def __init__(
+        self,
+        prediction: Prediction,
+        read: Callable[[], MemoryReading],
+        settings: Callable[[], Settings],
+        *,
+        anonymous: Callable[[], int],
+        floor: Callable[[], int | None],
+        gpus: Callable[[], list[GpuReading]] = list,
+    ) -> None:
+        self._prediction = prediction
+        self._read = read
+        self._settings = settings
+        self._anonymous = anonymous
+        self._floor = floor
+        self._gpus = gpus
+        self._given: OrderedDict[tuple[str, Wish, str], Choice] = OrderedDict()
+        """By node, wish and whole graph: what an unchanged workflow is given again."""
+        self._now: tuple[RunningJob | None, dict[tuple[str, Wish], Choice]] = (None, {})
+
+    def choose(self, node_id: str, wish: Wish) -> Choice:
+        """The same as long as one prompt runs, and for an unchanged workflow whose last run went well."""
+        running = self._prediction.running
+        if running is None:
+            return Choice(wish.rung(wish.rungs - 1), "nothing is known here: as many as wanted")
+        job, features = running.job, running.features
+        if self._now[0] is not running:
+            self._now = (running, {})
+        now = self._now[1]
+        if (node_id, wish) not in now:
+            runs = [r for r in self._prediction.file.all() if r.family == features.family and node_id in r.sizes_chosen]
+            mark = (
+                node_id,
+                wish,
+                hashlib.blake2b(repr(job.graph).encode("utf-8", "replace"), digest_size=16).hexdigest(),
+            )
+            choice = self._given.get(mark)
+            if choice is None or not runs or runs[-1].outcome != OK:
+                choice = self._new(node_id, wish, job.graph, job.outputs, runs)
+            self._given[mark] = choice
+            while len(self._given) > REMEMBERED:
+                self._given.popitem(last=False)
+            now[node_id, wish] = choice
+            log.info("Adaptive Batch Size (node %s): %d of %d, %s", node_id, choice.size, wish.wanted, choice.reason)
+        choice = now[node_id, wish]
+        self._prediction.chosen(node_id, choice.size)
+        return choice
+
+    def _new(self, node_id: str, wish: Wish, graph: Graph, outputs: Any, runs: list[Run]) -> Choice:
+        room, vram_room = self._room(wish)
+        of_family = len(runs)
+
+        def need(index: int) -> tuple[int, int]:
+            features = features_of(graph, outputs, {node_id: wish.rung(index)})
+            # As if models had to be loaded: the room is counted from the process without them.
+            cold = self._prediction.predictor.need_of(features, cold=True)
+            return cold.ram, self._prediction.predictor.need_of(features).vram
+
+        def fits(index: int) -> bool:
+            ram, vram = need(index)
+            return ram <= room and (vram_room is None or vram <= vram_room)
+
+        low, high = 0, wish.rungs - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        by_need = low
+        index, why = self._learned(node_id, wish, by_need, runs)
+        size = wish.rung(index)
+        if not why:
+            last = next((r.sizes_chosen[node_id] for r in reversed(runs) if r.outcome == OK), None)
+            if last is not None and last <= size < last * (1 + STICKY) and wish.rung(wish.below(last)) == last:
+                size = last
+        ram, vram = need(wish.below(size))
+        reason = f"{size} need about {human(ram)} of {human(max(0, room))} RAM"
+        if vram_room is not None and vram:
+            reason += f" and {human(vram)} of {human(max(0, vram_room))} VRAM"
+        if by_need == 0 and not fits(0):
+            reason = f"even {size} need about {human(ram)} and {human(max(0, room))} RAM are there: the fewest allowed"
+        learned = f"learned from {of_family} runs" if of_family else "by tensor arithmetic, the first time"
+        return Choice(size, ", ".join(filter(None, (reason, why, learned))))
+
+    def _learned(self, node_id: str, wish: Wish, index: int, runs: list[Run]) -> tuple[int, str]:
+        """The index that past runs allow: half after a failure, then up a little with each run, and below what failed.
+
+        Lessons of success first: where a run ended well, as many items fit.
+        """
+        recent = runs[-RECENT:]
+        failed = [i for i, r in enumerate(recent) if r.outcome in (MEMORY, DIED)]
+        if not failed:
+            return index, ""
+        at = failed[-1]
+        too_many = recent[at].sizes_chosen[node_id]
+        since = [r.sizes_chosen[node_id] for r in recent[at + 1 :] if r.outcome == OK]
+        best = max((size for size in since), default=0)
+        if best >= too_many:
+            return index, ""
+        if not since:
+            return min(index, wish.below(too_many / 2)), f"{too_many} were too many last time: half of that"
+        onward = best + max(wish.step, too_many // UPWARD)
+        below = min(onward, too_many - wish.step)
+        return min(index, wish.below(max(below, best))), f"{too_many} were too many, {best} went well"
+
+    def _room(self, wish: Wish) -> tuple[int, int | None]:
+        """Bytes of RAM and VRAM for the whole prompt; None for VRAM where there is no card."""
+        tiers = self._settings().ram
+        reading, own = self._read(), self._anonymous()
+        floor = self._floor()
+        base = reading.used - max(0, own - floor) if floor is not None else reading.used
+        line = min(reading.limit - wish.keep_free, entry_of(Level.EMERGENCY, reading.limit, tiers))
+        cards = [
+            entry_of(Level.EMERGENCY, g.total, self._settings().vram) - max(0, g.used - (g.freeable or 0))
+            for g in self._gpus()
+            if g.total
+        ]
+        return int(line - base), int(min(cards) - wish.keep_free) if cards else None

@@ -1,0 +1,152 @@
+"""One run of a prompt as it is remembered: what it was, what it took, how it ended; and which records are believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = 1
+"""Of a line; lines of another are passed over."""
+
+LARGEST_BYTES = 2**46
+"""64 TB: more than any machine has."""
+
+LONGEST = 30 * 86400.0
+"""Seconds: a month."""
+
+KEPT_NODES = 8
+"""Node kinds whose growth is kept with a run: the largest."""
+
+NAMES = 64
+"""Kinds and models kept of a family at most, each of `NAME_LENGTH` characters."""
+
+NAME_LENGTH = 120
+
+OK, MEMORY, DIED, FAILED = "ok", "memory", "died", "failed"
+OUTCOMES = (OK, MEMORY, DIED, FAILED)
+"""Well; out of memory; the process died; another error or an interrupt."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run taught.
+
+    Attributes:
+        family: `Features.family`.
+        sizes: `Features.sizes`.
+        ram, vram: bytes at the peak above what was there without it; of VRAM, on the card where it took most.
+        seconds: from leaving the queue to its end.
+        cold: whether model files were loaded in it.
+        share: of the pixels that its nodes make, those that were really made; the others came from the cache.
+        outcome: one of `OUTCOMES`.
+        level: the highest level that memory reached in it, 0–3.
+        expected: what had been expected of it as (ram, vram, seconds, low, high); empty where nothing was.
+        nodes: bytes by which node kinds grew the process, the largest.
+        sizes_chosen: number of items by id of the node that chose it.
+        machine: `machine_id` of where it ran.
+        time: seconds since the epoch.
+        kinds, models: of the family.
+    """
+
+    family: str
+    sizes: tuple[float, ...]
+    ram: int
+    vram: int
+    seconds: float
+    cold: bool = False
+    share: float = 1.0
+    outcome: str = OK
+    level: int = 0
+    expected: tuple[float, ...] = ()
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    sizes_chosen: Mapping[str, int] = field(default_factory=dict)
+    machine: str = ""
+    time: float = 0.0
+    kinds: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """As one line of JSON."""
+        values = {"v": FORMAT, **vars(self)}
+        return json.dumps(values, separators=(",", ":"), default=dict)
+
+
+def machine_id(gpus: Sequence[str] = (), total_ram: int | None = None) -> str:
+    """Which machine this is, as far as memory and time go: a container keeps it from one start to the next."""
+    if total_ram is None:
+        total_ram = _total_ram()
+    parts = [platform.system(), platform.machine(), os.cpu_count(), round(total_ram / 2**28), *gpus]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+
+
+def _total_ram() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def parsed(line: str) -> Run | None:
+    """The run of a line; None where it is not one, is cut off, or says what cannot be."""
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict) or data.pop("v", None) != FORMAT:
+            return None
+        run = Run(
+            family=_text(data["family"]),
+            sizes=_numbers(data["sizes"], 3),
+            ram=int(_number(data["ram"])),
+            vram=int(_number(data["vram"])),
+            seconds=_number(data["seconds"]),
+            cold=data["cold"] is True,
+            share=_number(data["share"]),
+            outcome=str(data["outcome"]),
+            level=int(_number(data["level"])),
+            expected=_numbers(data["expected"], 5) if data.get("expected") else (),
+            nodes={_text(k): int(_number(v)) for k, v in list(data["nodes"].items())[:KEPT_NODES]},
+            sizes_chosen={_text(k): int(_number(v)) for k, v in list(data["sizes_chosen"].items())[:KEPT_NODES]},
+            machine=_text(data["machine"]),
+            time=_number(data["time"]),
+            kinds=tuple(_text(k) for k in data["kinds"][:NAMES]),
+            models=tuple(_text(k) for k in data["models"][:NAMES]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    return run if believable(run) else None
+
+
+def believable(run: Run, most_ram: int = LARGEST_BYTES) -> bool:
+    """Whether a run can have been: no more memory than the machine has, no time before it began, a known outcome."""
+    return (
+        bool(run.family)
+        and 0 <= run.ram <= most_ram
+        and 0 <= run.vram <= LARGEST_BYTES
+        and 0 <= run.seconds <= LONGEST
+        and 0 <= run.share <= 1
+        and 0 <= run.level <= 3
+        and run.outcome in OUTCOMES
+        and all(0 <= size < 2**56 for size in run.sizes)
+    )
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError("not a number")
+    return value
+
+
+def _numbers(values: Any, count: int) -> tuple[float, ...]:
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError("not so many numbers")
+    return tuple(_number(v) for v in values)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value[:NAME_LENGTH]

@@ -1,0 +1,64 @@
+"""What one job took of its own: its peak above what was there without it, though what was there shrinks meanwhile."""
+
+from __future__ import annotations
+
+from .history import KEPT_NODES
+
+NOISE = 16 * 1024**2
+"""Bytes of growth below which a node is not told of."""
+
+
+class JobMeter:
+    """Fed at the boundaries between nodes with anonymous bytes of the process. On the worker thread.
+
+    When a job starts, outputs of earlier ones may still lie in the cache, and they go while it runs. So its peak minus
+    the use at its start tells too little, and its peak minus the use of an empty process too much. What counts is the
+    rise above the lowest point so far, and there what its own nodes have made by then is not counted as base.
+    """
+
+    def __init__(self) -> None:
+        self.floor: int | None = None
+        """The fewest bytes ever seen between two nodes: the process without outputs."""
+        self._base = self._lowest = self._made = 0
+        self.ram = 0
+        """Bytes at the peak above the base."""
+        self.nodes: dict[str, int] = {}
+        """Bytes by which node kinds grew the process at their peak."""
+
+    def start(self, anonymous: int) -> None:
+        """A job begins with so many bytes in use."""
+        self.floor = anonymous if self.floor is None else min(self.floor, anonymous)
+        self._base = self._lowest = anonymous
+        self._made = self.ram = 0
+        self.nodes = {}
+
+    def boundary(self, anonymous: int) -> None:
+        """Between two nodes."""
+        if anonymous < self._lowest:
+            self._lowest = anonymous
+            self.floor = min(anonymous, anonymous if self.floor is None else self.floor)
+            self._base = min(self._base, max(self.floor, anonymous - self._made))
+
+    def node(self, kind: str, before: int, peak: int, arithmetic: int) -> None:
+        """A node has run.
+
+        Args:
+            before, peak: bytes in use before it and at its highest.
+            arithmetic: bytes of the tensor that it was likely to make.
+        """
+        self._made += arithmetic
+        self.ram = max(self.ram, peak - self._base)
+        grew = peak - before
+        if grew >= NOISE and grew > self.nodes.get(kind, 0):
+            self.nodes[kind] = grew
+
+    def peak(self, peak: int) -> None:
+        """The highest use since a node was last measured."""
+        self.ram = max(self.ram, peak - self._base)
+
+    def end(self, anonymous: int) -> None:
+        """The job is over."""
+        self.ram = max(0, self.ram)
+        self.boundary(anonymous)
+        largest = sorted(self.nodes.items(), key=lambda one: -one[1])
+        self.nodes = dict(largest[:KEPT_NODES])

@@ -1,0 +1,201 @@
+"""What a prompt will need before it starts: peak RAM and VRAM above what is there without it, and how long it takes.
+
+No training step: each run moves the line of its family by a few hundred multiplications. Importable without ComfyUI.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .features import Features, features_of, likeness
+from .history import OK, Run
+from .history_file import FAMILIES
+from .predict_family import TIME_GRAIN, WHOLE, Family
+
+SAFE = 0.95
+"""Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
+costs itself: at a spread of 5 % of the need the sum of both is least near here (`bench/predict.py`)."""
+
+INTERVAL = 0.8
+"""Share of runs whose duration shall lie within `low` and `high`."""
+
+PACE = 0.25
+"""Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
+faster than they follow."""
+
+PACE_LIMIT = 4.0
+"""Times slower or faster that a single run is taken to have been at most."""
+
+SIMILAR = 0.5
+"""`likeness` from which a family lends its runs to one that was never seen."""
+
+LENT = 1.2
+"""On what is lent."""
+
+TENSORS = 2.5
+"""Peak of a prompt that was never seen, in sizes of the tensors its nodes make: of core nodes' clips 1.1–2.2 were
+measured, and a node that holds its input, its output and a copy between takes 3 of its own."""
+
+UNKNOWN_BYTES = 256 * 1024**2
+"""And at least so much: libraries that the first run loads."""
+
+SECONDS_A_GIGAPIXEL = 20.0
+"""Of a prompt that was never seen, for its clips' scaling and encoding: two cores took about 15."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a prompt is expected to take.
+
+    Attributes:
+        ram, vram: bytes above what is used without it that `SAFE` of its like stay below; VRAM on one card.
+        seconds: the mean.
+        low, high: seconds between which `INTERVAL` of its like end.
+        known: whether runs of its own family say so; else it is arithmetic, or lent from a similar family.
+        ram_mean, ram_low: bytes in the mean, and those that `SAFE` of its like exceed.
+        confirmed: whether a run of this process has borne out what is known of the family.
+        runs: how many runs say so.
+    """
+
+    ram: int
+    vram: int
+    seconds: float
+    low: float
+    high: float
+    known: bool
+    ram_mean: int = 0
+    ram_low: int = 0
+    confirmed: bool = False
+    runs: int = 0
+
+
+class Predictor:
+    """Learns from runs and tells what the next one will need. Any thread.
+
+    Args:
+        runs: of earlier processes on this machine, oldest first.
+    """
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self._lock = threading.Lock()
+        self._families: OrderedDict[str, Family] = OrderedDict()
+        self._warm: set[tuple[str, ...]] = set()
+        self._pace = 0.0
+        """Logarithm of the factor."""
+        for run in runs:
+            self._family(run.family).load(run)
+
+    def need(
+        self,
+        graph: Mapping[str, Any],
+        outputs: Sequence[str] = (),
+        *,
+        sizes: Mapping[str, int] | None = None,
+        share: float = SAFE,
+    ) -> Need:
+        """What a graph in API format will need; `sizes` and `outputs` as `features_of` takes them."""
+        return self.need_of(features_of(graph, outputs, sizes), share=share)
+
+    def need_of(self, features: Features, *, cold: bool | None = None, share: float = SAFE) -> Need:
+        """The same of a prompt whose features are known.
+
+        Args:
+            cold: whether its models have to be loaded; None: as far as that is known.
+            share: of runs that shall need no more than `ram` and `vram`.
+        """
+        with self._lock:
+            if cold is None:
+                cold = bool(features.loaders) and features.models not in self._warm
+            family = self._families.get(features.family)
+            pace = math.exp(self._pace)
+            if family is not None and family.runs:
+                return _told(family, features.sizes, cold, share, 1.0, pace, known=True)
+            like = self._most_like(features)
+            if like is not None:
+                return _told(like, features.sizes, cold, share, LENT, pace, known=False)
+            # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
+            most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
+        need = unknown_need(features)
+        return replace(need, ram=max(need.ram, int(most * LENT)))
+
+    def learn(self, run: Run) -> None:
+        """Take in a run of this process."""
+        with self._lock:
+            family = self._family(run.family)
+            self._keep_pace(family, run)
+            family.learn(run)
+            if run.models:
+                self._warm.add(run.models)
+                if len(self._warm) > FAMILIES:
+                    self._warm = {run.models}
+
+    def _keep_pace(self, family: Family, run: Run) -> None:
+        times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
+        if times is None or not family.confirmed:
+            return
+        expected = times.mean(run.sizes) + TIME_GRAIN
+        factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
+        self._pace += PACE * (math.log(factor) - self._pace)
+
+    def models_gone(self) -> None:
+        """Models were dropped: the next run of any family loads its own again."""
+        with self._lock:
+            self._warm.clear()
+
+    def forget(self, family: str) -> None:
+        """Forget a family by the beginning of its id, or all with `*`."""
+        with self._lock:
+            for name in [n for n in self._families if family == "*" or (family and n.startswith(family))]:
+                del self._families[name]
+
+    def _family(self, name: str) -> Family:
+        family = self._families.setdefault(name, Family())
+        self._families.move_to_end(name)
+        while len(self._families) > FAMILIES:
+            self._families.popitem(last=False)
+        return family
+
+    def _most_like(self, features: Features) -> Family | None:
+        best, found = SIMILAR, None
+        for family in self._families.values():
+            if family.last is not None and family.runs:
+                alike = likeness(features, family.last.kinds, family.last.models)
+                if alike >= best:
+                    best, found = alike, family
+        return found
+
+
+def unknown_need(features: Features) -> Need:
+    """By tensor arithmetic alone."""
+    ram = int(features.arithmetic * TENSORS + UNKNOWN_BYTES)
+    seconds = features.total / 1e9 * SECONDS_A_GIGAPIXEL
+    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0)
+
+
+def _told(
+    family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, pace: float, *, known: bool
+) -> Need:
+    ram, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "vram", "seconds"))
+    if ram is None:  # never: a family with runs has this one
+        return Need(0, 0, 0.0, 0.0, 0.0, False)
+    seconds = low = high = 0.0
+    if times is not None:
+        seconds = max(0.0, times.mean(sizes))
+        low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    return Need(
+        int(ram.quantile(sizes, share) * factor),
+        int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
+        seconds * pace,
+        low * pace / factor,
+        high * pace * factor,
+        known,
+        int(max(0.0, ram.mean(sizes))),
+        int(ram.quantile(sizes, 1 - share)),
+        family.confirmed,
+        len(family.runs),
+    )

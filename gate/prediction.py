@@ -1,0 +1,282 @@
+"""Prediction as the gate uses it: features of what is queued, needs before the start, lessons after the end.
+
+Whatever fails in here is logged once and told by `problem`; then nothing is predicted any more, and the gate goes by
+its thresholds alone, as it would without any history.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..monitor.readings import Sample
+from ..settings import Settings
+from .attempt import AttemptNote
+from .brake import Brake
+from .features import Features, features_of
+from .history import DIED, FAILED, MEMORY, OK, Run, machine_id
+from .history_file import HistoryFile
+from .host import Job, Outcome, Queued
+from .predict import Need, Predictor
+from .prediction_view import view_of
+from .retry import ErrorKind, classify
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 2000
+"""Queued prompts whose features are kept."""
+
+Result = TypeVar("Result")
+
+
+def _degrading(nothing: Any) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """What fails turns prediction off, and returns `nothing`."""
+
+    def around(method: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(method)
+        def call(self: Prediction, *args: Any, **kwargs: Any) -> Result:
+            if self.problem is not None:
+                return nothing  # type: ignore[no-any-return]
+            try:
+                return method(self, *args, **kwargs)
+            except Exception as error:
+                self.problem = f"{type(error).__name__}: {error}; the gate goes by its thresholds alone"
+                log.warning("prediction is off: %s", self.problem, exc_info=True)
+                return nothing  # type: ignore[no-any-return]
+
+        return call
+
+    return around
+
+
+@dataclass(eq=False)
+class RunningJob:
+    """A prompt while it runs; another try of it is another one."""
+
+    job: Job
+    features: Features
+    need: Need
+    began: float
+    level: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+class Prediction:
+    """One process's. Any thread.
+
+    Args:
+        folder: where the history lies.
+        gpus: names of the cards, which make the machine what it is, beside cores and RAM.
+        most_ram: bytes that no run on this machine can exceed.
+        died: whether an earlier process died with this job running, by the journal.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Callable[[], Settings],
+        *,
+        gpus: Callable[[], Sequence[str]] = tuple,
+        most_ram: int = 2**46,
+        died: Callable[[str], bool] = lambda job_id: True,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._gpus = gpus
+        self._most_ram = most_ram
+        self._died = died
+        self._clock = clock
+        self._wall = wall
+        self._features: OrderedDict[str, Features] = OrderedDict()
+        self._running: RunningJob | None = None
+        self._machine = ""
+        self._attempt = AttemptNote(folder)
+        self.file = HistoryFile(folder, "")
+        self.predictor = Predictor()
+        self.problem: str | None = None
+        """Why nothing is predicted; None where all is well."""
+
+    @_degrading(None)
+    def open(self) -> None:
+        """Read what earlier processes have learned. Call once."""
+        self._machine = machine_id(self._gpus())
+        self.file = HistoryFile(self._folder, self._machine, self._most_ram)
+        runs = self.file.load()
+        left = self._attempt.left()
+        if left is not None and left[1].machine == self._machine and self._died(left[0]):
+            self.file.add(left[1])
+            runs.append(left[1])
+        self.predictor = Predictor(runs)
+
+    # -- what the gate tells
+
+    @_degrading(None)
+    def queued(self, prompt: Queued) -> None:
+        """A prompt was queued."""
+        if self._settings().gate.predict:
+            self._read(prompt.id, prompt.graph, prompt.outputs)
+
+    @_degrading(None)
+    def removed(self, ids: Sequence[str]) -> None:
+        """Prompts were taken out of the queue."""
+        for job_id in ids:
+            self._features.pop(job_id, None)
+
+    @_degrading(None)
+    def started(self, job: Job) -> None:
+        """A prompt has left the queue."""
+        features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
+        self._running = RunningJob(job, features, self.predictor.need_of(features), self._clock())
+
+    @_degrading(None)
+    def on_sample(self, sample: Sample) -> None:
+        """Take note of the level that memory reaches in a job; made to be a listener of the sampler."""
+        if self._running is not None:
+            reached = max((int(level) for name, level in sample.levels.items() if name == "ram"), default=0)
+            self._running.level = max(self._running.level, reached)
+
+    @_degrading(None)
+    def ended(self, outcome: Outcome, brake: Brake, *, again: bool = False) -> None:
+        """A prompt is over, or was stopped and runs `again`: learn from it."""
+        running, self._running = self._running, None
+        if running is None or running.job.id != outcome.job_id:
+            return
+        self._attempt.clear()
+        if not again:
+            self._features.pop(outcome.job_id, None)
+        if self._settings().gate.predict:
+            run = self._run_of(running, outcome, brake)
+            self.predictor.learn(run)
+            self.file.add(run)
+
+    @_degrading(None)
+    def models_gone(self) -> None:
+        """Models were dropped."""
+        self.predictor.models_gone()
+
+    # -- what others ask
+
+    @_degrading(None)
+    def need(self, job: Job) -> Need | None:
+        """What a waiting prompt will need; None where that is not to be asked."""
+        if not self._settings().gate.predict:
+            return None
+        features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
+        return self.predictor.need_of(features)
+
+    @_degrading(None)
+    def fitting_frames(self, job: Job, room: float) -> int | None:
+        """The most frames with which this prompt would need no more than so many bytes; None where none would."""
+        features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
+        for frames in range(int(features.frames) - 1, 0, -1):
+            part = frames / features.frames
+            smaller = replace(features, **{n: getattr(features, n) * part for n in ("largest", "total", "work")})
+            if (frames - 1) % 4 == 0 and self.predictor.need_of(smaller).ram <= room:
+                return frames
+        return None
+
+    @_degrading(None)
+    def seconds(self, job_id: str) -> tuple[float, float, float] | None:
+        """Mean, low and high of how long a queued or running prompt takes; None where its family is not known."""
+        running = self._running
+        if running is not None and running.job.id == job_id:
+            need: Need = running.need
+        elif (features := self._features.get(job_id)) is not None:
+            need = self.predictor.need_of(features)
+        else:
+            return None
+        return (need.seconds, need.low, need.high) if need.known else None
+
+    @property
+    def running(self) -> RunningJob | None:
+        """The running prompt."""
+        return self._running
+
+    @_degrading(None)
+    def chosen(self, node_id: str, size: int) -> None:
+        """A node of the running prompt has chosen a number of items; noted in case the process dies of it."""
+        running = self._running
+        if running is None or running.sizes.get(node_id) == size:
+            return
+        running.sizes[node_id] = size
+        features = features_of(running.job.graph, running.job.outputs, running.sizes)
+        running.need = self.predictor.need_of(features)
+        took = running.need.ram_mean
+        self._attempt.write(running.job.id, self._run(running, features, took, 0, 1.0, DIED))
+
+    def close(self) -> None:
+        """The process ends in an orderly way: what runs has not failed."""
+        self._attempt.clear()
+
+    def forget(self, family: str) -> int:
+        """Forget a family by the beginning of its id, or all with `*`; tells how many runs that were."""
+        self.predictor.forget(family)
+        return self.file.forget(family)
+
+    def exported(self) -> str:
+        """All remembered runs, one line of JSON each."""
+        return "".join(run.line() + "\n" for run in self.file.all())
+
+    def view(self) -> dict[str, Any]:
+        """What was learned, by family, and how right it was."""
+        return {
+            "machine": self._machine,
+            "file": str(self.file.path),
+            "problem": self.problem or self.file.problem,
+            "passed_over": self.file.passed_over,
+            "families": view_of(self.file.all(), self._machine),
+        }
+
+    # -- underneath
+
+    def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
+        features = self._features[job_id] = features_of(graph, outputs)
+        while len(self._features) > REMEMBERED:
+            self._features.popitem(last=False)
+        return features
+
+    def _run_of(self, running: RunningJob, outcome: Outcome, brake: Brake) -> Run:
+        features = running.features
+        if running.sizes:
+            features = features_of(running.job.graph, running.job.outputs, running.sizes)
+        made = sum(pixels for node_id, pixels in features.makers.items() if node_id in brake.ran)
+        all_of_it = sum(features.makers.values())
+        share = made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph)))
+        run = self._run(running, features, brake.meter.ram, brake.job_vram, share, _outcome(outcome))
+        return replace(run, cold=bool(features.loaders & brake.ran), nodes=dict(brake.meter.nodes))
+
+    def _run(self, running: RunningJob, features: Features, ram: int, vram: int, share: float, outcome: str) -> Run:
+        need = running.need
+        return Run(
+            family=features.family,
+            sizes=features.sizes,
+            ram=max(0, ram),
+            vram=max(0, vram),
+            seconds=self._clock() - running.began,
+            share=share,
+            outcome=outcome,
+            level=running.level,
+            expected=(need.ram, need.vram, need.seconds, need.low, need.high) if need.known else (),
+            sizes_chosen=dict(running.sizes),
+            machine=self._machine,
+            time=self._wall(),
+            kinds=features.kinds,
+            models=features.models,
+        )
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.ok:
+        return OK
+    if outcome.error_type == "death":
+        return DIED
+    lacked = classify(outcome.error_type, outcome.error) in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY)
+    return MEMORY if lacked else FAILED
