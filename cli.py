@@ -14,6 +14,7 @@ from http import HTTPStatus
 from .batch import demo, run_command
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.status_view import status_lines
+from .doctor import command as doctor
 from .version import __version__
 
 DEFAULT_URL = "http://127.0.0.1:8188"
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     free.add_argument("--goal-mb", type=int, metavar="MB", help="stop when so much RAM came free")
     free.add_argument("--json", action="store_true", help="the answer as it is")
     free.set_defaults(run=_free)
+    told = "a report of versions, readings, hooks and advice, to paste into an issue; nothing private"
+    report = doctor.add_arguments(_with_server(commands.add_parser("doctor", help=told)))
+    report.set_defaults(run=doctor.run)
     run = run_command.add_arguments(commands.add_parser("run", help="start a server, and keep it running"))
     run.set_defaults(run=run_command.run)
     return parser

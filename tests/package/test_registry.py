@@ -45,7 +45,7 @@ async def ask():
     def get(path):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
             return answer.read().decode()
-    found = {p: await asyncio.to_thread(get, p) for p in ("/resource_gate/status", "/", "/object_info")}
+    found = {p: await asyncio.to_thread(get, p) for p in ("/resource_gate/status", "/resource_gate/doctor", "/", "/object_info")}
     await server.stop()
     return found
 
@@ -55,6 +55,7 @@ print(json.dumps({
     "web": module.WEB_DIRECTORY,
     "entry": asyncio.iscoroutinefunction(module.comfy_entrypoint),
     "status": json.loads(found["/resource_gate/status"]),
+    "doctor": json.loads(found["/resource_gate/doctor"]),
     "page": found["/"],
     "nodes": sorted(json.loads(found["/object_info"])),
     "from": sorted({m.__file__ for n, m in sys.modules.items() if n.startswith(name) and m.__file__}),
@@ -139,6 +140,7 @@ def test_what_is_unpacked_starts_and_serves_from_where_it_lies(installed, tmp_pa
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["web"] == "./web" and told["entry"]
     assert told["status"]["resources"]["ram"]["limit"] > 0
+    assert told["doctor"]["journal"]["problem"] is None and told["doctor"]["machine"]["disks"]["data"]["free"] > 0
     assert "resource_gate.js" in told["page"]
     assert {"ResourceGate", "ResourceGateFreeMemory", "ResourceGateStatus"} <= set(told["nodes"])
     assert len(told["from"]) > 50 and all(Path(p).is_relative_to(installed) for p in told["from"])

@@ -29,9 +29,9 @@ def problems_in(source: str) -> Iterator[str]:
             called = node.func
             if isinstance(called, ast.Name) and called.id in FORBIDDEN_CALLS:
                 yield f"{node.lineno}: {called.id}()"
-            if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-                if (called.value.id, called.attr) in FORBIDDEN_ATTRIBUTES:
-                    yield f"{node.lineno}: {called.value.id}.{called.attr}()"
+            named = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)
+            if named and (called.value.id, called.attr) in FORBIDDEN_ATTRIBUTES:
+                yield f"{node.lineno}: {called.value.id}.{called.attr}()"
             for keyword in node.keywords:
                 if keyword.arg == "shell" and not (
                     isinstance(keyword.value, ast.Constant) and keyword.value.value is False
