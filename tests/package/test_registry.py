@@ -45,7 +45,8 @@ async def ask():
     def get(path):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
             return answer.read().decode()
-    found = {p: await asyncio.to_thread(get, p) for p in ("/resource_gate/status", "/resource_gate/doctor", "/", "/object_info")}
+    paths = ("/resource_gate/status", "/resource_gate/doctor", "/", "/object_info")
+    found = {path: await asyncio.to_thread(get, path) for path in paths}
     await server.stop()
     return found
 
