@@ -118,7 +118,19 @@ def test_a_journal_that_is_anything_else_is_put_aside(tmp_path_factory, content)
     goes_on(folder)
 
 
-COLUMNS = ["number", "graph", "outputs", "extra", "stripped", "state", "attempts", "deaths", "peak_vram", "queued_at"]
+COLUMNS = [
+    "id",
+    "number",
+    "graph",
+    "outputs",
+    "extra",
+    "stripped",
+    "state",
+    "attempts",
+    "deaths",
+    "peak_vram",
+    "queued_at",
+]
 
 
 @given(
@@ -149,7 +161,13 @@ def test_any_value_in_any_column_is_lived_with(tmp_path_factory, column, value):
 NOTE_FIELDS = ["job", "node", "ram", "vram", "writing"]
 
 
-@given(note=st.dictionaries(st.sampled_from(NOTE_FIELDS) | st.text(max_size=4), values, max_size=5) | values)
+@given(
+    note=st.dictionaries(st.sampled_from(NOTE_FIELDS) | st.text(max_size=4), values, max_size=5)
+    | st.fixed_dictionaries(
+        {"job": st.just("runs"), "ram": values, "vram": values, "writing": st.fixed_dictionaries({"1": values})}
+    )
+    | values
+)
 def test_any_note_with_a_right_checksum_is_lived_with(tmp_path_factory, note):
     folder = fresh(tmp_path_factory)
     used(folder)
