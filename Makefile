@@ -33,7 +33,7 @@ unit: setup
 
 # Against a real ComfyUI (COMFYUI_PATH, else ~/comfy/ComfyUI); says in one line where there is none.
 live: setup
-	$(PYTEST) tests/live || [ $$? -eq 5 ]
+	$(PYTEST) tests/live tests/compat || [ $$? -eq 5 ]
 
 browser: setup chromium
 	$(PYTEST) tests/browser || [ $$? -eq 5 ]
