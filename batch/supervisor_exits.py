@@ -89,7 +89,7 @@ class ExitLog:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "a", encoding="utf-8", newline="\n", opener=_private) as file:  # noqa: PTH123 - needs opener
+            with open(path, "a", encoding="utf-8", newline="\n", opener=_private) as file:
                 file.write(end.as_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -103,7 +103,7 @@ class ExitLog:
     def _shorten(path: Path) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
         shorter = path.with_suffix(".tmp")
-        with open(shorter, "wb", opener=_private) as file:  # noqa: PTH123 - needs opener
+        with open(shorter, "wb", opener=_private) as file:
             file.write(b"".join(lines[len(lines) // 2 :]))
         shorter.replace(path)
 
