@@ -13,9 +13,6 @@ from .api.metrics import Metrics
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
-from .doctor.machine import machine_report
-from .doctor.private import of_this_machine
-from .doctor.report import running_report
 from .gate.admission import Admission, GateState
 from .gate.batch import Batch
 from .gate.brake import Brake
@@ -244,6 +241,11 @@ class Extension:
 
     def doctor(self) -> dict[str, Any]:
         """The report for a bug's finder; looks at disks and driver, so not on the event loop."""
+        # Here, and not above: hardly anybody asks, and ComfyUI's start need not wait for it.
+        from .doctor.machine import machine_report
+        from .doctor.private import of_this_machine
+        from .doctor.report import running_report
+
         places = {"output": self.host.output_folder, "temp": self.host.temp_folder(), "data": self.host.data_folder}
         return running_report(
             machine_report({role: place for role, place in places.items() if place}, ram=self._ram.read),
