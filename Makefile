@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types ui unit live browser chromium clean
+.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz
 
 demo: setup
 	$(BIN)/resource-gate demo
@@ -33,7 +33,7 @@ unit: setup
 
 # Against a real ComfyUI (COMFYUI_PATH, else ~/comfy/ComfyUI); says in one line where there is none.
 live: setup
-	$(PYTEST) tests/live || [ $$? -eq 5 ]
+	$(PYTEST) tests/live tests/compat || [ $$? -eq 5 ]
 
 browser: setup chromium
 	$(PYTEST) tests/browser || [ $$? -eq 5 ]
@@ -52,3 +52,12 @@ ui:
 
 clean:
 	rm -rf $(VENV) build dist ui/node_modules
+
+# Whatever may be sent to a route or lie in a file of ours: as long as is asked for, with another seed each round.
+MINUTES ?= 5
+fuzz: setup
+	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); rounds=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+		FUZZ_EXAMPLES=500 $(PYTEST) tests/fuzz -q --show-capture=no --tb=short --hypothesis-seed=$$(date +%N | sed 's/^0*//') || exit 1; \
+		rounds=$$((rounds + 1)); \
+	done; echo "$$rounds rounds of fuzzing in $(MINUTES) minutes found nothing"

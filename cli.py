@@ -15,6 +15,7 @@ from .batch import batch_command, demo, history_command, run_command
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.fleet import worker_command
 from .batch.status_view import status_lines
+from .doctor import command as doctor
 from .version import __version__
 
 DEFAULT_URL = "http://127.0.0.1:8188"
@@ -57,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     batch_command.add_arguments(commands.add_parser("batch", help="run a workflow over a table or a folder of files"))
     past = _with_server(commands.add_parser("history", help="what was learned of workflows, and how right it was"))
     history_command.add_arguments(past).set_defaults(run=history_command.run)
+    told = "a report of versions, readings, hooks and advice, to paste into an issue; nothing private"
+    report = doctor.add_arguments(_with_server(commands.add_parser("doctor", help=told)))
+    report.set_defaults(run=doctor.run)
     run = run_command.add_arguments(commands.add_parser("run", help="start a server, and keep it running"))
     run.set_defaults(run=run_command.run)
     worker = worker_command.add_arguments(commands.add_parser("worker", help="put a server at the disposal of batches"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .api.doctor import DoctorRoute
 from .api.metrics import Metrics
 from .api.predictions import PredictionRoutes
 from .api.routes import Routes
@@ -83,6 +84,10 @@ class Host(MemoryHost, QueueHost, Protocol):
 
     def device_peaks(self) -> DevicePeaks | None:
         """Counters of the highest device memory; None where there are none."""
+        ...
+
+    def hooks(self) -> Mapping[str, str]:
+        """What of the program is hooked: name → whether ours is in force now."""
         ...
 
 
@@ -214,6 +219,7 @@ class Extension:
         Routes(self, self.watchers).add_to(self.host.routes)
         self.panel.start(self._restore)
         PredictionRoutes(self.prediction).add_to(self.host.routes)
+        DoctorRoute(self.doctor).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
         self.sampler.listen(self.rescue.on_sample)
@@ -286,6 +292,25 @@ class Extension:
     def metrics(self) -> str:
         """Prometheus text."""
         return self._metrics.text()
+
+    def doctor(self) -> dict[str, Any]:
+        """The report for a bug's finder; looks at disks and driver, so not on the event loop."""
+        # Here, and not above: hardly anybody asks, and ComfyUI's start need not wait for it.
+        from .doctor.machine import machine_report
+        from .doctor.private import of_this_machine
+        from .doctor.report import running_report
+
+        rows = self.journal.rows
+        places = {"output": self.host.output_folder, "temp": self.host.temp_folder(), "data": self.host.data_folder}
+        return running_report(
+            machine_report({role: place for role, place in places.items() if place}, ram=self._ram.read),
+            self.status(),
+            self.host.hooks(),
+            self.store.different(),
+            {"problem": self.journal.problem, "restorable": rows.restorable, "quarantined": rows.quarantined},
+            [action.as_dict() for action in self.actions.all()],
+            of_this_machine(),
+        )
 
     def pause(self) -> None:
         """Let no further prompt start."""

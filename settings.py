@@ -154,6 +154,10 @@ class SettingsStore:
         """Call `listener` with every later `Settings`."""
         self._listeners.append(listener)
 
+    def different(self) -> dict[str, dict[str, Any]]:
+        """What is in force and differs from the defaults, by section."""
+        return _difference(self.current)
+
     def change(self, change: Mapping[str, Any]) -> Settings:
         """Apply a nested change, save it, tell the listeners. Any thread.
 

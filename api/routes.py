@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -13,6 +15,7 @@ from aiohttp import web
 from ..monitor.metrics import CONTENT_TYPE
 from ..monitor.readings import Level
 from ..settings import SettingsRefused
+from .guard import Bucket, foreign
 from .schemas import BadRequest, Free, Nothing, Past, parse
 from .watch import Watchers
 
@@ -76,6 +79,7 @@ class Routes:
     def __init__(self, actions: Actions, watchers: Watchers) -> None:
         self._actions = actions
         self._watchers = watchers
+        self._freeing = asyncio.Lock()
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register all of them."""
@@ -94,7 +98,7 @@ class Routes:
         client = request.query.get("watch", "")
         if len(client) > MAX_CLIENT_ID:
             raise BadRequest(f"watch: a client id has at most {MAX_CLIENT_ID} characters; no events are sent")
-        if client:
+        if client and not foreign(request.headers):
             self._watchers.renew(client)
         return web.json_response(await asyncio.to_thread(self._actions.status))
 
@@ -119,7 +123,9 @@ class Routes:
         body: Free = parse(Free, await json_body(request))
         if body.dry_run:
             return web.json_response(await asyncio.to_thread(self._actions.dry_run, Level[body.level.upper()]))
-        answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
+        # One after the other: each may wait for seconds, and must not fill the pool of threads that ComfyUI uses, too.
+        async with self._freeing:
+            answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
         # 409: not all of it could be done now; the body says what was, and what the rest waits for.
         return web.json_response(answer, status=200 if answer["deferred"] is None else 409)
 
@@ -174,10 +180,23 @@ async def json_body(request: web.Request) -> Any:
         raise BadRequest(f"the body is not JSON ({error}); nothing was done") from None
 
 
-def answered(handler: Handler) -> Handler:
-    """The handler, with what it raises turned into an answer."""
+def answered(handler: Handler, bucket: Bucket | None = None) -> Handler:
+    """The handler, with what it raises turned into an answer; for changes, guarded against other sites and floods.
 
+    Args:
+        bucket: how often it may change something; None for the usual.
+    """
+    bucket = bucket or Bucket()
+
+    @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD"):
+            if foreign(request.headers):
+                return _refused(403, "a page of another origin sent this; nothing was done")
+            wait = bucket.take()
+            if wait:
+                problem = f"too many of these; nothing was done, try again in {math.ceil(wait)} s"
+                return _refused(429, problem, {"Retry-After": str(math.ceil(wait))})
         try:
             return await handler(request)
         except BadRequest as bad:
@@ -185,6 +204,10 @@ def answered(handler: Handler) -> Handler:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             message = f"{request.path} failed inside Resource Gate; the log of the server says more. Prompts run on."
-            return web.json_response({"error": {"message": message, "fields": []}}, status=500)
+            return _refused(500, message)
 
     return answer
+
+
+def _refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"message": message, "fields": []}}, status=status, headers=headers)

@@ -89,7 +89,7 @@ class ExitLog:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8", newline="\n") as file:
+            with open(path, "a", encoding="utf-8", newline="\n", opener=_private) as file:
                 file.write(end.as_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -103,5 +103,10 @@ class ExitLog:
     def _shorten(path: Path) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
         shorter = path.with_suffix(".tmp")
-        shorter.write_bytes(b"".join(lines[len(lines) // 2 :]))
+        with open(shorter, "wb", opener=_private) as file:
+            file.write(b"".join(lines[len(lines) // 2 :]))
         shorter.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -12,6 +12,7 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,8 @@ class RunningNote:
         if zlib.crc32(text) != check:
             return Note()
         try:
-            known: dict[str, Any] = json.loads(text)
-            return Note(**known)
-        except (ValueError, TypeError):
+            return _note(json.loads(text))
+        except (ValueError, TypeError, RecursionError):
             return Note()
 
     def write(self, note: Note) -> None:
@@ -86,3 +86,23 @@ class RunningNote:
     def close(self) -> None:
         """Unmap it."""
         self._map.close()
+
+
+def _note(known: dict[str, Any]) -> Note:
+    """The note that JSON tells; what is of another type than it should be counts as not told.
+
+    Raises:
+        TypeError: it is no object, or has a field that is none of ours.
+    """
+    note = Note(**known)
+    return Note(
+        note.job if isinstance(note.job, str) else "",
+        note.node if isinstance(note.node, str) else "",
+        note.ram if isinstance(note.ram, int) else 0,
+        {d: b for d, b in _items(note.vram) if isinstance(b, int)},
+        {n: w for n, w in _items(note.writing) if isinstance(w, list) and list(map(type, w)) == [str, int]},
+    )
+
+
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, dict) else ()

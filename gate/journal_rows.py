@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from .finished import was_written
 from .host import Queued
@@ -15,6 +15,8 @@ from .journal_sql import LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
 from .last_exit import LastExit
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", dict[str, Any], list[Any])
 
 KEPT = 5000
 """Ended prompts that are kept; the oldest go first."""
@@ -89,11 +91,12 @@ class JournalRows:
 
         Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
         """
-        ran = self._read("SELECT seq, id, deaths + 1, outputs FROM jobs WHERE state = 'running'")
+        died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
+        ran = self._read(f"SELECT seq, id, {died_once_more}, outputs FROM jobs WHERE state = 'running'")
         statements: list[Statement] = []
         for seq, job_id, died, outputs in ran:
             note = left if left.job == job_id else Note()
-            if wrote_all(json.loads(outputs or "[]"), note):
+            if wrote_all(list(map(str, as_json(outputs, list))), note):
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
                 continue
@@ -122,7 +125,8 @@ class JournalRows:
     def highest_number(self) -> float:
         """Of what can be restored; 0 where there is nothing."""
         found = self._read(
-            f"SELECT max(number) FROM jobs WHERE session != ? AND state IN ('quarantined', {LIVE[1:]}",
+            "SELECT max(number) FROM jobs WHERE typeof(number) IN ('integer', 'real') AND session != ?"
+            f" AND state IN ('quarantined', {LIVE[1:]}",
             (self._session,),
         )
         return float(found[0][0] or 0.0) if found else 0.0
@@ -201,21 +205,39 @@ class JournalRows:
         return [self._told(row) for row in rows]
 
     def _told(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        found = dict(zip(COLUMNS.replace(" ", "").split(","), row[:-1], strict=True))
-        found["can_retry"] = bool(row[-1])
-        found["retries"] = max(0, found["attempts"] - 1)
+        *told, may_retry = (None if isinstance(cell, bytes) else cell for cell in row)
+        found = dict(zip(COLUMNS.replace(" ", "").split(","), told, strict=True))
+        found["can_retry"] = bool(may_retry)
+        found["retries"] = max(0, (found["attempts"] or 0) - 1)
         other = found.pop("session") != self._session
         found["restorable"] = other and found["state"] in ("queued", "running", "retried")
-        started = found["started_at"]
+        started, queued = found["started_at"], found["queued_at"]
         # A clock that was set back meanwhile must not make a wait negative.
-        found["wait"] = None if started is None else max(0.0, started - found["queued_at"])
-        found["peak_vram"] = json.loads(found["peak_vram"] or "{}")
+        both = isinstance(started, (int, float)) and isinstance(queued, (int, float))
+        found["wait"] = max(0.0, float(started or 0) - float(queued or 0)) if both else None
+        found["peak_vram"] = as_json(found["peak_vram"], dict)
         return found
 
 
 def _queued(row: tuple[Any, ...]) -> tuple[Queued, str]:
     job_id, number, graph, outputs, extra, stripped = row
+    place = number if isinstance(number, (int, float)) else 0.0
     prompt = Queued(
-        job_id, number, json.loads(graph or "{}"), tuple(json.loads(outputs or "[]")), json.loads(extra or "{}")
+        str(job_id), place, as_json(graph, dict), tuple(map(str, as_json(outputs, list))), as_json(extra, dict)
     )
-    return prompt, stripped
+    return prompt, str(stripped or "")
+
+
+def as_json(cell: Any, kind: type[T]) -> T:
+    """A cell's JSON; an empty one where the disk has made something else of it: one bad row must not hide the others.
+
+    A prompt whose graph is lost is refused by the host, and told.
+    """
+    try:
+        value = json.loads(cell) if cell else kind()
+    except (ValueError, TypeError, RecursionError):
+        value = None
+    if isinstance(value, kind):
+        return value
+    log.warning("an entry of the journal is damaged: there is no %s where one should be", kind.__name__)
+    return kind()

@@ -16,6 +16,7 @@ from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .answers import hold_answers
 from .comfyui_cache import OutputCache
+from .comfyui_hooks import hooks_in_force
 from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
 from .comfyui_temp import TempFiles
@@ -95,6 +96,10 @@ class ComfyUIHost:
     def degraded(self) -> Mapping[str, str]:
         """Features that this ComfyUI does not allow, with the reason."""
         return dict(self._hooks.degraded)
+
+    def hooks(self) -> Mapping[str, str]:
+        """What of this ComfyUI is hooked, and whether another pack has replaced it."""
+        return hooks_in_force(self._server.prompt_queue, self._nodes)
 
     def push(self, event: str, data: Mapping[str, Any], client: str | None = None) -> None:
         """Send an event through ComfyUI's WebSocket."""

@@ -238,6 +238,10 @@ class EmbeddedHost(NoModels):
         """Whether the thread that runs prompts lives; None before `start`."""
         return self._worker.alive
 
+    def hooks(self) -> Mapping[str, str]:
+        """None: queue and worker ask the gate by themselves."""
+        return {"queue": "built in"}
+
     def degraded(self) -> Mapping[str, str]:
         """Where the listener, or work for the worker, raised → what it raised first."""
         return dict(self._worker.degraded)

@@ -91,7 +91,7 @@ def test_statements_of_another_kind_are_written_at_once_behind_those_kept_back(s
 
 def test_a_record_that_does_not_fit_any_more_goes_straight_into_the_file(store, tmp_path):
     one = store()
-    big = (BY_NAME["accepted"], ("big", 0.0, "s", "x" * 5_000_000, "[]", "{}", None, "", 1.0))
+    big = (BY_NAME["accepted"], ("big", 0.0, "s", "x" * 5_000_000, "[]", "{}", None, "", 1.0, ""))
     one.write([insert("a")])
     one.write([big])
     one.write([insert("b")])
