@@ -208,7 +208,7 @@ class JournalRows:
         *told, may_retry = (None if isinstance(cell, bytes) else cell for cell in row)
         found = dict(zip(COLUMNS.replace(" ", "").split(","), told, strict=True))
         found["can_retry"] = bool(may_retry)
-        found["retries"] = max(0, (found["attempts"] or 0) - 1)
+        found["retries"] = max(0, found["attempts"] - 1) if isinstance(found["attempts"], int) else 0
         other = found.pop("session") != self._session
         found["restorable"] = other and found["state"] in ("queued", "running", "retried")
         started, queued = found["started_at"], found["queued_at"]
