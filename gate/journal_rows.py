@@ -139,6 +139,7 @@ class JournalRows:
         """Forget the deaths of a job that is set aside: it may be restored as any other."""
         sql = "UPDATE jobs SET state = 'queued', deaths = 0, session = '' WHERE id = ? AND state = 'quarantined'"
         self._write([(sql, (job_id,))])
+        self.count()
 
     def give_up(self, job_id: str, why: str, now: float, state: str = "deleted") -> None:
         """A prompt of an earlier process will not be restored."""

@@ -109,7 +109,9 @@ class JournalStore:
             self._file_lock.release()
 
     def write_behind(self, wake: Callable[[], None], *, sync_each: bool) -> bool:
-        """From now on keep statements back in `journal.redo`, and call `wake` for each; tells whether that can be done.
+        """From now on keep statements back in `journal.redo`; tells whether that can be done.
+
+        `wake`: called for the first of them.
 
         `sync_each`: bring each onto the disk at once, because nobody waits for `sync` before a client is answered.
         """
@@ -166,9 +168,10 @@ class JournalStore:
         if self._connection is None:
             return
         with self._short:
-            wake = self._wake
+            wake, idle = self._wake, not self._backlog
             if wake is not None and statements and self._keep_back(statements):
-                wake()
+                if idle:  # else the writer is about to look: to wake it each time costs more than all the rest
+                    wake()
                 return
         with self._lock:
             self._enqueue(statements)
