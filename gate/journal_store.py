@@ -17,6 +17,7 @@ from typing import Any
 
 from .journal_kept import KeptBack, storable
 from .journal_lock import JournalLock, Taken
+from .journal_redo import FILE as REDO
 from .journal_redo import Statement
 from .journal_schema import FILE, Newer, is_damage, open_journal, put_aside
 
@@ -197,7 +198,12 @@ class JournalStore:
         self._rest_until = self._clock() + TRY_AGAIN
         if self.problem is None:
             self.problem = f"{self._folder / FILE} cannot be written ({error}); prompts run on, tried again every 5 s"
-            log.error("the journal is behind: %s. A crash now would lose what is queued from here on", self.problem)
+            meanwhile = (
+                f"{REDO} keeps what is queued from here on, until it is full"
+                if self._kept.behind
+                else "A crash now would lose what is queued from here on"
+            )
+            log.error("the journal is behind: %s. %s", self.problem, meanwhile)
         if is_damage(error) and self._connection is not None:
             self._close_connection()
             try:
