@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -48,6 +49,7 @@ class ChaosRun:
         self.log = base / "supervisor.log"
         self.kills = 0
         self.killed_at: list[str] = []
+        """For each kill, at what, and how many jobs had a file."""
         with self.log.open("wb") as log:
             self.supervisor = subprocess.Popen(
                 [sys.executable, "-m", "resource_gate.cli", "run", *options, "--", *server_command(spec, base, port)],
@@ -90,13 +92,10 @@ class ChaosRun:
             server = self._next_server(last_pid)
             if server is None:
                 return
-            if last_pid and chance.random() < AT_START:
-                where = time.sleep(chance.random() * self.start_seconds) or "start"
-            else:
-                where = "work"
-                if not self._until(lambda point=point, pid=server.pid: self._works(pid, jobs, point)):
-                    return
-                time.sleep(chance.random() * job_seconds)
+            at_start = bool(last_pid) and chance.random() < AT_START
+            if not at_start and not self._until(partial(self._works, server.pid, jobs, point)):
+                return
+            time.sleep(chance.random() * (self.start_seconds if at_start else job_seconds))
             try:
                 server.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
@@ -104,7 +103,7 @@ class ChaosRun:
                 continue
             last_pid = server.pid
             self.kills += 1
-            self.killed_at.append(f"{where}@{self.written(jobs)}")
+            self.killed_at.append(f"{'at its start' if at_start else 'at work'}, {self.written(jobs)} files")
 
     def finish(self, jobs: Sequence[ChaosJob]) -> None:
         """Wait until every job has a file and nothing is queued or to be restored, or nothing moves any more."""

@@ -1,8 +1,9 @@
-"""Whether a node that was writing a clip when the process died had written it whole.
+"""Whether a node that was writing its results when the process died had written them whole.
 
-Between the last byte of a clip and the journal's word that its job is done lie some milliseconds. A kill −9 within them
-must not make the clip twice. So what a saving node is about to write is noted before it runs, and after the restart the
-file itself is looked at. Only what can be proven counts: a single mp4 of a node known to write exactly one.
+Between the last byte of a clip or a picture and the journal's word that its job is done lie some milliseconds. A kill
+−9 within them must not make it twice. So what a saving node is about to write is noted before it runs, and after the
+restart the files themselves are looked at. Only what can be proven counts: mp4 and PNG files of nodes that are known to
+write exactly so many.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ import os
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 from .host import NodeStart
 
-WRITES_ONE_FILE = frozenset({"SaveVideo"})
-"""Classes that write `<filename_prefix>_<number>_.mp4` below the output folder, one a run, and nothing else."""
+WRITES = {"SaveVideo": ".mp4", "SaveImage": ".png"}
+"""Classes that write `<filename_prefix>_<number>_` with this ending below the output folder, and nothing else: one file
+a run, or one for each picture that they are given."""
+
+LEAVES_NOTHING = frozenset({"PreviewImage", "PreviewAny"})
+"""Output nodes whose results a new process does not show anyway."""
+
+PNG_BEGIN, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+"""Signature, and the empty chunk that is written last (PNG specification, 5.2 and 11.2.5)."""
 
 BOX = struct.Struct(">I4s")
 """Size, header included, and type of a box (ISO/IEC 14496-12, 4.2)."""
@@ -23,19 +32,40 @@ BOX = struct.Struct(">I4s")
 LONG = struct.Struct(">Q")
 
 
-def about_to_write(output: Path, node: NodeStart) -> tuple[str, int] | None:
-    """The path without its number, and the highest number that is there; None where nothing could be proven later."""
-    prefix = node.inputs.get("filename_prefix")
+def about_to_write(output: Path, node: NodeStart) -> tuple[str, int, int, str] | None:
+    """The path without its number, the highest number that is there, how many files will follow, and their ending.
+
+    None where nothing could be proven later.
+    """
+    ending = WRITES.get(node.class_type)
+    if ending is None or node.runs != 1:
+        return None
+    prefix: Any = node.inputs.get("filename_prefix")
+    images: Any = node.inputs.get("images")
+    count = 1 if ending == ".mp4" else len(images) if hasattr(images, "__len__") else 0
     # Placeholders for the date stand for something else at each look.
-    if node.class_type not in WRITES_ONE_FILE or node.runs != 1 or not isinstance(prefix, str) or "%" in prefix:
+    if not count or not isinstance(prefix, str) or "%" in prefix:
         return None
     start = os.path.normpath(output / prefix.replace("\\", "/"))
-    return start, max((number for number, _ in _numbered(Path(start))), default=0)
+    return start, max((number for number, _ in _numbered(Path(start), ending)), default=0), count, ending
 
 
-def was_written(start: str, highest: int) -> bool:
-    """Whether a later one than that number is there, and whole."""
-    return any(number > highest and is_whole_mp4(path) for number, path in _numbered(Path(start)))
+def was_written(start: str, highest: int, count: int = 1, ending: str = ".mp4") -> bool:
+    """Whether so many later ones than that number are there, and whole."""
+    whole = is_whole_mp4 if ending == ".mp4" else is_whole_png
+    return sum(number > highest and whole(path) for number, path in _numbered(Path(start), ending)) >= count
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file begins and ends as a PNG does."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(PNG_BEGIN)) == PNG_BEGIN
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(PNG_END)))
+            return begins and size > len(PNG_BEGIN) + len(PNG_END) and file.read() == PNG_END
+    except OSError:
+        return False
 
 
 def is_whole_mp4(path: Path) -> bool:
@@ -64,8 +94,8 @@ def is_whole_mp4(path: Path) -> bool:
         return False
 
 
-def _numbered(start: Path) -> list[tuple[int, Path]]:
-    number = re.compile(re.escape(start.name) + r"_(\d+)_?\.mp4$", re.IGNORECASE)
+def _numbered(start: Path, ending: str) -> list[tuple[int, Path]]:
+    number = re.compile(re.escape(start.name) + rf"_(\d+)_?\{ending}$", re.IGNORECASE)
     try:
         entries = list(os.scandir(start.parent))
     except OSError:

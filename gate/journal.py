@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from .finished import about_to_write
 from .host import Job, NodeStart, Outcome, Queued
@@ -139,19 +138,16 @@ class Journal:
             return
         graph, extra, stripped = without_secrets(prompt.graph, prompt.extra_data)
         client = prompt.extra_data.get("client_id")
-        self._write(
-            [
-                (QUEUED_AGAIN, (self._wall(), "queued again by its client", prompt.id, self._session)),
-                (
-                    ACCEPTED,
-                    (
-                        *(prompt.id, prompt.number, self._session, _json(graph), _json(prompt.outputs), _json(extra)),
-                        *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
-                        title_of(graph, prompt.outputs, extra),
-                    ),
-                ),
-            ]
+        values = (
+            *(prompt.id, prompt.number, self._session, ENCODE(graph), ENCODE(prompt.outputs), ENCODE(extra)),
+            *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
+            title_of(graph, prompt.outputs, extra),
         )
+        statements: list[Statement] = [(ACCEPTED, values)]
+        if self.rows.restorable:
+            again = (self._wall(), "queued again by its client", prompt.id, self._session)
+            statements.insert(0, (QUEUED_AGAIN, again))
+        self._write(statements)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
@@ -208,7 +204,7 @@ class Journal:
             seconds = None if began is None else self._clock() - began
             state = "done" if outcome.ok else "failed"
             values = (
-                *(state, self._wall(), seconds, peak_ram or None, _json(peak_vram or {})),
+                *(state, self._wall(), seconds, peak_ram or None, ENCODE(peak_vram or {})),
                 *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id),
                 *(*self._story(outcome.job_id), outcome.job_id, self._session),
             )
@@ -226,7 +222,3 @@ class Journal:
 
     def _write(self, statements: Sequence[Statement]) -> None:
         self._store.write(statements)
-
-
-def _json(value: Any) -> str:
-    return ENCODE(value)

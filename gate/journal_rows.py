@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from .finished import was_written
+from .finished import LEAVES_NOTHING, was_written
 from .host import Queued
 from .journal_note import Note
 from .journal_redo import Statement
@@ -47,11 +47,18 @@ WAITS = "UPDATE jobs SET state = 'queued' WHERE seq = ?"
 DONE = "UPDATE jobs SET state = 'done', ended_at = ?, graph = NULL, extra = NULL WHERE seq = ?"
 
 
-def wrote_all(outputs: Sequence[str], note: Note) -> bool:
-    """Whether all output nodes of the prompt that ran are known to have written what they were to write."""
-    return bool(outputs) and all(
-        node in note.writing and was_written(str(note.writing[node][0]), int(note.writing[node][1])) for node in outputs
+def wrote_all(outputs: Sequence[str], graph: Mapping[str, Any], note: Note) -> bool:
+    """Whether all nodes of the prompt that leave something are known to have written what they were to write."""
+    lasting = [node for node in outputs if graph.get(node, {}).get("class_type") not in LEAVES_NOTHING]
+    return bool(lasting) and all(
+        node in note.writing and was_written(*_writing(note.writing[node])) for node in lasting
     )
+
+
+def _writing(noted: Sequence[str | int]) -> tuple[str, int, int, str]:
+    """What a note holds; an earlier version noted clips alone, without their count and ending."""
+    start, highest, count, ending = (*noted, 1, ".mp4") if len(noted) == 2 else noted
+    return str(start), int(highest), int(count), str(ending)
 
 
 def prune(now: float, session: str) -> list[Statement]:
@@ -92,11 +99,11 @@ class JournalRows:
         Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
         """
         died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
-        ran = self._read(f"SELECT seq, id, {died_once_more}, outputs FROM jobs WHERE state = 'running'")
+        ran = self._read(f"SELECT seq, id, {died_once_more}, outputs, graph FROM jobs WHERE state = 'running'")
         statements: list[Statement] = []
-        for seq, job_id, died, outputs in ran:
+        for seq, job_id, died, outputs, graph in ran:
             note = left if left.job == job_id else Note()
-            if wrote_all(list(map(str, as_json(outputs, list))), note):
+            if wrote_all(list(map(str, as_json(outputs, list))), as_json(graph, dict), note):
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
                 continue
@@ -152,6 +159,7 @@ class JournalRows:
         """Forget the deaths of a job that is set aside: it may be restored as any other."""
         sql = "UPDATE jobs SET state = 'queued', deaths = 0, session = '' WHERE id = ? AND state = 'quarantined'"
         self._write([(sql, (job_id,))])
+        self.count()
 
     def give_up(self, job_id: str, why: str, now: float, state: str = "deleted") -> None:
         """A prompt of an earlier process will not be restored."""

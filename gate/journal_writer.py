@@ -16,6 +16,10 @@ GATHER = 0.1
 """Seconds between two transactions at the least: what comes meanwhile is in `journal.redo` and goes into one."""
 
 
+LONGEST_WAIT = 5.0
+"""Seconds that an answer waits for a disk at the most."""
+
+
 class JournalWriter:
     """Writes what a `JournalStore` keeps back, and tells who waits for the disk.
 
@@ -40,14 +44,16 @@ class JournalWriter:
 
     async def on_disk(self) -> None:
         """Wait until what the journal was told so far is on the disk, or cannot be brought there."""
-        if not self._store.unsynced:
+        if not self._store.unsynced or self._thread is None or not self._thread.is_alive():
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         with self._lock:
             self._waiting.append((loop, future))
         self._wake.set()
+        late = loop.call_later(LONGEST_WAIT, _tell, [future])
         await future
+        late.cancel()
 
     def stop(self) -> None:
         """Write no more behind; what is kept back is written when the store is closed."""

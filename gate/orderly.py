@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+PATIENCE = 5.0
+"""Seconds that a SIGTERM waits for `call`; a service manager kills after ten or more."""
+
 
 def at_orderly_end(call: Callable[[], None]) -> None:
     """Call `call` when the interpreter ends, and at a SIGTERM that nobody else handles; the signal then does its work.
@@ -22,7 +25,10 @@ def at_orderly_end(call: Callable[[], None]) -> None:
         return
 
     def terminated(number: int, frame: FrameType | None) -> None:
-        call()
+        # Not on this thread: the signal may have come while it held a lock that `call` needs.
+        closing = threading.Thread(target=call, name="resource-gate-close", daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -55,16 +55,18 @@ def _find(tree: Any, values: set[str]) -> bool:
     while stack:
         part = stack.pop()
         if isinstance(part, dict):
-            for name, value in part.items():
-                if isinstance(name, str) and names_a_secret(name):
-                    found = True
-                    if isinstance(value, str):
-                        values.add(value)
-                if isinstance(value, (dict, list, tuple)):
-                    stack.append(value)
-        else:
-            stack += [value for value in part if isinstance(value, (dict, list, tuple))]
+            if _some_name_a_secret(tuple(part)):
+                found = True
+                values.update(v for k, v in part.items() if isinstance(v, str) and names_a_secret(str(k)))
+            part = part.values()
+        stack += [value for value in part if isinstance(value, (dict, list, tuple))]
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _some_name_a_secret(names: tuple[Any, ...]) -> bool:
+    """Of a whole node's names at once: those of a class are the same in every prompt."""
+    return any(isinstance(name, str) and names_a_secret(name) for name in names)
 
 
 def _blanked(tree: Any, values: set[str], *, keep: bool) -> Any:

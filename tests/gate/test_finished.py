@@ -1,0 +1,96 @@
+"""A job whose results lay whole on the disk when the process died is not run again."""
+
+from __future__ import annotations
+
+import pytest
+
+from resource_gate.gate.finished import PNG_BEGIN, PNG_END, about_to_write, is_whole_png, was_written
+from resource_gate.gate.host import Job, NodeStart, Queued
+from resource_gate.gate.journal import Journal
+
+PNG = PNG_BEGIN + b"chunks" + PNG_END
+
+
+def save(images=2, prefix="set/pic", runs=1, kind="SaveImage"):
+    return NodeStart("a", "3", kind, {"images": [0] * images, "filename_prefix": prefix}, runs)
+
+
+@pytest.fixture
+def die(tmp_path, machine):
+    """Run job "a" up to its saving node, let `write` leave files, and tell what the next process makes of it."""
+    output = tmp_path / "output"
+    (output / "set").mkdir(parents=True)
+    begun = []
+
+    def run(write, outputs=("3",), node=None):
+        graph = {"3": {"class_type": "SaveImage"}, "4": {"class_type": "PreviewImage"}, "5": {"class_type": "Mail"}}
+        for _ in range(2):
+            journal = Journal(tmp_path, output=output, wall=machine.wall, clock=machine.clock)
+            journal.open()
+            begun.append(journal)
+            if len(begun) == 1:
+                journal.accepted(Queued("a", 0.0, graph, outputs))
+                journal.started(Job("a", 0.0))
+                journal.before_node(node or save())
+                write(output / "set")
+        return journal.rows.jobs(1)[0]["state"]
+
+    yield run
+    for journal in begun:
+        journal.close()
+
+
+def test_all_pictures_whole_is_done(die):
+    assert die(lambda folder: [(folder / f"pic_0000{n}_.png").write_bytes(PNG) for n in (1, 2)]) == "done"
+
+
+def test_a_picture_missing_or_torn_is_run_again(die):
+    def write(folder):
+        (folder / "pic_00001_.png").write_bytes(PNG)
+        (folder / "pic_00002_.png").write_bytes(PNG[:-1])
+
+    assert die(write) == "queued"
+
+
+def test_previews_that_a_new_process_does_not_show_are_not_waited_for_but_other_outputs_are(die):
+    def write(folder):
+        for n in (1, 2):
+            (folder / f"pic_0000{n}_.png").write_bytes(PNG)
+
+    assert die(write, ("3", "4")) == "done"
+
+
+def test_an_output_of_which_nothing_can_be_proven_is_run_again(die):
+    assert die(lambda folder: [(folder / f"pic_0000{n}_.png").write_bytes(PNG) for n in (1, 2)], ("3", "5")) == "queued"
+
+
+def test_what_lay_there_before_does_not_count(tmp_path):
+    for n in (1, 2):
+        (tmp_path / f"pic_0000{n}_.png").write_bytes(PNG)
+    noted = about_to_write(tmp_path, save(prefix="pic"))
+    assert noted[1:] == (2, 2, ".png")
+    assert not was_written(*noted)
+    for n in (3, 4):
+        (tmp_path / f"pic_0000{n}_.png").write_bytes(PNG)
+    assert was_written(*noted)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        save(prefix="%date%"),
+        save(runs=2),
+        save(images=0),
+        save(kind="SaveAnimatedWEBP"),
+        NodeStart("a", "3", "SaveImage"),
+    ],
+)
+def test_nothing_is_noted_where_nothing_could_be_proven(tmp_path, node):
+    assert about_to_write(tmp_path, node) is None
+
+
+@pytest.mark.parametrize("data", [b"", PNG_BEGIN, PNG_END, PNG_BEGIN + PNG_END, PNG + b"x", b"x" + PNG])
+def test_what_is_no_whole_png(tmp_path, data):
+    (tmp_path / "x.png").write_bytes(data)
+    assert not is_whole_png(tmp_path / "x.png")
+    assert not is_whole_png(tmp_path / "none.png")
