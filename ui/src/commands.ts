@@ -97,7 +97,7 @@ export class Commands {
     if (answer.kind !== "refused") return this.t(`link.${answer.kind === "missing" ? "missing" : "lost"}`);
     const [first] = refusals;
     const kept = first && first.inForce != null ? ` ${this.t("settings.inForce", { value: String(first.inForce) })}` : "";
-    return answer.message + kept;
+    return kept ? answer.message.replace(/\.?$/, ".") + kept : answer.message;
   }
 
   private failed(message: string): string {
