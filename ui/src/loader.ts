@@ -6,7 +6,7 @@ import { extended, readJobs, refreshed } from "./jobs";
 import { list, object } from "./read";
 import type { Shell } from "./shell";
 import type { Happening, State } from "./state";
-import { readAction } from "./status";
+import { readAction } from "./action";
 import type { Wanted } from "./view";
 
 /** Milliseconds between two looks at the same: events come in bunches. */

@@ -4,7 +4,8 @@ import type { Fleet } from "./fleet";
 import type { Form, Refusal } from "./form";
 import type { Jobs, Summary } from "./jobs";
 import type { Answer } from "./shell";
-import { readAction, readStatus, type Action, type Status } from "./status";
+import { readAction, type Action } from "./action";
+import { readStatus, type Status } from "./status";
 import { Trail } from "./trail";
 
 /** How it stands with the server. */

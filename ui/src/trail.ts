@@ -1,6 +1,7 @@
 /** The last hour of RAM and VRAM, with its jobs and actions: what the time line draws. Kept in place, bounded. */
 import { list, maybe, number, object, text } from "./read";
-import { level, type Level, type Status } from "./status";
+import { level, type Level } from "./levels";
+import type { Status } from "./status";
 import { kindOf } from "./tiers";
 
 /** Seconds that are kept; the server keeps as many. */

@@ -1,6 +1,6 @@
 import { h, setAttr, setText } from "../dom";
 import { LevelIcon } from "../icons";
-import type { Level } from "../status";
+import type { Level } from "../levels";
 import { culprit } from "../tiers";
 import type { Context, View } from "../view";
 import { resourceName } from "./names";
