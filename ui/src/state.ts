@@ -113,8 +113,7 @@ const LOGGED = 200;
 
 function acted(state: State, action: Action): State {
   if (!state.status) return state;
-  state.trail.actions.push({ time: action.time, level: action.level, text: action.text });
-  state.trail.revision++;
+  state.trail.act(action);
   const log = state.log && [...state.log, action].slice(-LOGGED);
   return { ...state, log, status: { ...state.status, lastAction: action } };
 }

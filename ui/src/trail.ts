@@ -80,6 +80,12 @@ export class Trail {
     this.revision++;
   }
 
+  /** Take in an action; those of the last hour stay. */
+  act({ time, level, text }: ActionMark): void {
+    this.actions = [...this.actions.filter((one) => one.time >= time - SPAN), { time, level, text }];
+    this.revision++;
+  }
+
   /** Take in a status; readings of one second become one point, which keeps the highest. */
   add(status: Status): void {
     const shown = status.resources.filter(({ key }) => ["ram", "vram"].includes(kindOf(key)));

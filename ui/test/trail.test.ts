@@ -47,6 +47,12 @@ describe("the time line", () => {
     expect(trail.lines.get("ram")?.used.length).toBe(trail.times.length);
   });
 
+  it("forgets actions after an hour", () => {
+    const trail = new Trail();
+    for (let minute = 0; minute < 180; minute++) trail.act({ time: minute * 60, level: "warning", text: "" });
+    expect(trail.actions).toHaveLength(61);
+  });
+
   it("takes marks as they come, and none from nonsense", () => {
     const trail = new Trail();
     trail.loadMarks({ jobs: [{ id: "abcdefghij", start: 5, end: null, ok: null }], actions: [{ time: 6, level: "critical", text: "freed" }] });
