@@ -190,15 +190,15 @@ class Journal:
             seconds = None if began is None else self._clock() - began
             sql = (
                 "UPDATE jobs SET state = ?, ended_at = ?, seconds = ?, peak_ram = ?, peak_vram = ?, error_type = ?,"
-                " error = ?, node = ?, level = ?, actions = ?, freed = ?"
-                + (", graph = NULL, extra = NULL" if outcome.ok else "")
-                + " WHERE id = ? AND session = ? AND state = 'running'"
+                " error = ?, node = ?, level = ?, actions = ?, freed = ?,"
+                " graph = CASE WHEN ? THEN NULL ELSE graph END, extra = CASE WHEN ? THEN NULL ELSE extra END"
+                " WHERE id = ? AND session = ? AND state = 'running'"
             )
             state = "done" if outcome.ok else "failed"
             values = (
                 *(state, self._wall(), seconds, peak_ram or None, _json(peak_vram or {})),
-                *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id),
-                *(*self._story(outcome.job_id), outcome.job_id, self._session),
+                *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id, *self._story(outcome.job_id)),
+                *(outcome.ok, outcome.ok, outcome.job_id, self._session),
             )
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
