@@ -112,6 +112,7 @@ export class Loader {
       case "form":
         return load({ form: readForm(data) });
       case "fleet":
+        this.refresh("jobs"); // A runner's dashboard pushes nothing.
         return load({ fleet: readFleet(data) });
       case "history":
         trail.load(data);

@@ -137,6 +137,9 @@ function skewAfter(state: State, time: number, now: number): number {
   return state.status && seen > state.skew - CLOCK_SET ? Math.max(state.skew, seen) : seen;
 }
 
+/** Whether this is the dashboard of a batch runner, which serves no status of its own. */
+export const onRunner = (state: State): boolean => state.fleet !== null && state.status === null;
+
 /** The server's clock in seconds, when this machine's shows `now` milliseconds. */
 export const serverTime = (state: State, now: number): number => now / 1000 + state.skew;
 
