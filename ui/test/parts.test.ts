@@ -227,3 +227,22 @@ it("only a page of its own asks for machines, and no more where there are none",
   expect(fleet.text(".rg-machines li")).toContain("a");
   expect(fleet.find(".rg-machines a").hasAttribute("href"), "only web addresses are linked").toBe(false);
 });
+
+it("a runner's dashboard, which measures nothing, shows machines, batch and jobs, and is not called broken", async () => {
+  const machines = [{ name: "http://a:8188", url: "http://a:8188", state: "resting", reason: "3 errors", level: "normal", ram: null, gpus: [], job: null, done: 2, failed: 0 }];
+  const { host, find, text, wait, shell } = await opened({}, (one) => {
+    one.standalone = true;
+    one.routes["/resource_gate/status"] = { kind: "missing" };
+    one.routes["/resource_gate/fleet"] = { kind: "ok", data: { batch: { done: 2, total: 5, failed: 1, retried: 0, eta_seconds: 60 }, machines } };
+    one.routes["/resource_gate/batch"] = { kind: "ok", data: { jobs: [{ seq: 1, id: "one", title: "clip", state: "done" }], next: null } };
+  });
+  expect(find(".resource-gate").hasAttribute("data-runner")).toBe(true);
+  expect([text(".rg-link"), text(".rg-notices"), text(".rg-queue .rg-side")]).toEqual(["Live", "", "2 of 5"]);
+  expect(text(".rg-machines .rg-state")).toBe("Resting after errors");
+  find<HTMLDetailsElement>(".rg-queue details").open = true;
+  await wait(2 * GAP);
+  expect(text(".rg-queue .rg-jobs:not([hidden]) li")).toContain("clip");
+  expect(find("[data-deed=retry]").hidden, "it takes no commands").toBe(true);
+  expect(shell.asked.filter((route) => route.includes("fleet")).length).toBeGreaterThan(1);
+  expect(host.querySelectorAll(".rg-machines li")).toHaveLength(1);
+});
