@@ -214,6 +214,8 @@ def test_nothing_is_cut_off_at_any_width_of_the_sidebar(show: Open, state: str) 
     page.locator("[data-deed=adjust]").click()
     for width in (280, 312, 480, 575, 576, 710):
         page.set_viewport_size({"width": width, "height": 900})
+        # The time line is measured when the frame is drawn, and drawn anew in the next one.
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         # Where a long name may end in an ellipsis, it says so by its class.
         wide = page.evaluate(
             """[...document.querySelectorAll(".resource-gate, .resource-gate *:not(.rg-clip, svg *)")]

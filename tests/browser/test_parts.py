@@ -38,7 +38,7 @@ def sent(server: Any, deed: str) -> list[Any]:
 
 def test_each_job_tells_its_time_its_peaks_and_what_was_done_for_it(show: Callable[..., Page]) -> None:
     page = show("running")
-    page.locator("summary", has_text="Jobs").click()
+    page.locator(".rg-queue summary").click()
     rows = page.locator(".rg-queue .rg-jobs li")
     rows.nth(7).wait_for()
     told = [" ".join(row.inner_text().replace("\u00a0", " ").split()) for row in rows.all()]
@@ -53,7 +53,7 @@ def test_one_failed_job_or_all_of_them_can_be_queued_again(show: Callable[..., P
     page = show("running")
     page.get_by_role("button", name="Retry 1 failed job").click()
     page.locator(".rg-queue .rg-said", has_text="1 job is queued again.").wait_for()
-    page.locator("summary", has_text="Jobs").click()
+    page.locator(".rg-queue summary").click()
     page.get_by_role("button", name="Retry clip_005").click()
     page.wait_for_function("document.querySelectorAll('[aria-disabled]').length === 0")
     (every, one) = sent(status_server, "batch/retry")
@@ -87,7 +87,7 @@ def test_a_job_that_was_set_aside_tells_its_story_and_can_be_released(
 def test_a_threshold_can_be_dragged_moved_by_keys_and_typed(show: Callable[..., Page], status_server: Any) -> None:
     page = show("running", viewport={"width": 700, "height": 900})
     page.locator("[data-deed=adjust]").click()
-    warning = page.get_by_role("slider", name="RAM: Warning begins at")
+    warning = page.get_by_role("slider", name="RAM: Warning begins at", exact=True)
     rail = page.locator(".rg-rail").first.bounding_box()
     place = warning.bounding_box()
     assert rail is not None and place is not None

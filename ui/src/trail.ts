@@ -35,6 +35,8 @@ export class Trail {
   actions: ActionMark[] = [];
   /** Rises with each change. */
   revision = 0;
+  /** Rises with each change of the past. */
+  loads = 0;
 
   /** The time of the last point; 0 without any. */
   get last(): number {
@@ -58,6 +60,7 @@ export class Trail {
     }
     if (fresh.length) for (const point of pushed) if (point.time > end) this.put(point.time, point.values);
     this.revision++;
+    this.loads++;
   }
 
   /** Take in what `GET history/marks` told. */
@@ -78,6 +81,7 @@ export class Trail {
       return { time: number(action.time), level: level(action.level), text: text(action.text) };
     });
     this.revision++;
+    this.loads++;
   }
 
   /** Take in an action; those of the last hour stay. */
