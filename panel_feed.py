@@ -27,6 +27,9 @@ from .settings import SettingsStore
 News = tuple[str, list[str], "dict[str, Any] | None"]
 """The kind of an event, the ids that it is about, and with `batch_ended` the summary."""
 
+TO_ALL = frozenset({"restored", "batch_ended"})
+"""Kinds that a person is to hear of with the panel closed: sent to every tab, watching or not."""
+
 
 class PanelHost(QueueHost, Protocol):
     """A queue, and a route table to add to before the server starts."""
@@ -135,7 +138,7 @@ class PanelFeed:
         self.state_changed()
 
     def _tell(self, kind: str, ids: Sequence[str], summary: dict[str, Any] | None) -> None:
-        if self._watchers.current():
+        if kind in TO_ALL or self._watchers.current():
             self._news.put((kind, list(ids), summary))
 
     def _send(self, news: News) -> None:
@@ -147,5 +150,5 @@ class PanelFeed:
             "batch": self.view.as_dict(),
             "summary": summary,
         }
-        for client in self._watchers.current():
+        for client in [None] if kind in TO_ALL else self._watchers.current():
             self._host.push("resource_gate.batch", event, client)

@@ -1,9 +1,10 @@
-"""The routes that only the panel asks for: marks on the time line, what freeing would cost, and a reset of settings."""
+"""The routes that only the panel asks for: its page, marks on the time line, what freeing costs, a settings reset."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from aiohttp import web
 from ..settings import SettingsRefused
 from .routes import answered, json_body, refused_fields
 from .schemas import BadRequest, Marks, ResetSettings, parse
+
+PAGE = Path(__file__).parents[1] / "web" / "page.html"
 
 
 class PanelActions(Protocol):
@@ -32,14 +35,23 @@ class PanelActions(Protocol):
 class PanelRoutes:
     """The handlers; testable with no server."""
 
-    def __init__(self, actions: PanelActions) -> None:
+    def __init__(self, actions: PanelActions, page: Path = PAGE) -> None:
         self._actions = actions
+        self._page = page
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register them."""
+        table.get("/resource_gate")(answered(self.page))
+        table.get("/resource_gate/")(answered(self.page))
         table.get("/resource_gate/history/marks")(answered(self.marks))
         table.get("/resource_gate/free/costs")(answered(self.costs))
         table.post("/resource_gate/settings/reset")(answered(self.reset))
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """`GET /resource_gate/`: the panel as a page of its own."""
+        if not await asyncio.to_thread(self._page.is_file):
+            return web.Response(status=404, text=f"{self._page.name} is missing: this Resource Gate is incomplete.\n")
+        return web.FileResponse(self._page, headers={"Cache-Control": "no-store, must-revalidate"})
 
     async def marks(self, request: web.Request) -> web.Response:
         """`GET history/marks[?since=<epoch s>]`: jobs with their start and end, and actions, of the last hour."""

@@ -49,10 +49,17 @@ DONE = "UPDATE jobs SET state = 'done', ended_at = ?, graph = NULL, extra = NULL
 
 def wrote_all(outputs: Sequence[str], graph: Mapping[str, Any], note: Note) -> bool:
     """Whether all nodes of the prompt that leave something are known to have written what they were to write."""
-    lasting = [node for node in outputs if graph.get(node, {}).get("class_type") not in LEAVES_NOTHING]
+    lasting = [node for node in outputs if class_of(graph, node) not in LEAVES_NOTHING]
     return bool(lasting) and all(
         node in note.writing and was_written(*_writing(note.writing[node])) for node in lasting
     )
+
+
+def class_of(graph: Mapping[str, Any], node: str) -> str | None:
+    """The class of a node of a graph that the disk may have made anything of; None where there is none."""
+    found = graph.get(node)
+    kind = found.get("class_type") if isinstance(found, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _writing(noted: Sequence[str | int]) -> tuple[str, int, int, str]:

@@ -1,9 +1,12 @@
-"""The texts of the nodes are those of the nodes: none is missing and none is left over, in any language."""
+"""The texts are those of the nodes and of the panel: none is missing, none is left over, in any language."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,24 +14,103 @@ from resource_gate.extension import passing_nodes
 from resource_gate.version import __version__
 
 ROOT = Path(__file__).parents[1]
-LANGUAGES = sorted(p.name for p in (ROOT / "locales").iterdir())
+LOCALES = ROOT / "locales"
+LANGUAGES = sorted(p.name for p in LOCALES.iterdir())
+WHOLE = ("en", "zh")
+"""With settings and commands, and the help pages of the nodes; the others have the panel and the nodes."""
+PLURALS = {"zero", "one", "two", "few", "many", "other"}
+NODES = {"ResourceGate", "ResourceGateFreeMemory", "ResourceGateStatus", "ResourceGateBatchSize"}
+SOURCE = "\n".join(p.read_text("utf-8") for p in sorted((ROOT / "ui" / "src").rglob("*.ts")))
+
+
+def load(language: str, name: str) -> dict[str, Any]:
+    return dict(json.loads((LOCALES / language / f"{name}.json").read_text("utf-8")))
+
+
+def leaves(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, str | dict[str, str]]]:
+    """Texts by their key; one with plural forms is one leaf."""
+    for name, value in tree.items():
+        if isinstance(value, str) or ("other" in value and set(value) <= PLURALS):
+            yield path + name, value
+        else:
+            yield from leaves(value, f"{path}{name}.")
+
+
+def forms(text: str | dict[str, str]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text.values())
+
+
+def holes(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+PANEL = dict(leaves(load("en", "main")["resourceGate"]))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_widget_and_output_has_a_text_and_no_text_is_left_over(language):
-    texts = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text("utf-8"))
+    texts = load(language, "nodeDefs")
     nodes = {spec.id: spec for spec in passing_nodes()}
-    assert set(texts) == set(nodes)
+    assert set(nodes) <= set(texts) <= NODES
     for name, spec in nodes.items():
         assert list(texts[name]["inputs"]) == ["value", *(w.name for w in spec.widgets)]
         assert list(texts[name]["outputs"]) == [str(i) for i in range(spec.passes + len(spec.outputs))]
+    for node in texts.values():
+        for slot in (*node["inputs"].values(), *node["outputs"].values()):
+            assert slot["name"] and slot["tooltip"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_panel_has_the_same_texts_in_each_language(language):
+    main = load(language, "main")
+    assert dict(leaves(main["resourceGate"])).keys() == PANEL.keys()
+    assert set(main) == set(load("en", "main"))
+    for part in set(main) - {"resourceGate"}:
+        assert set(main[part]) == set(load("en", "main")[part])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_says_all_that_it_is_given(language):
+    for key, text in leaves(load(language, "main")["resourceGate"]):
+        expected = set().union(*map(holes, forms(PANEL[key])))
+        for form in forms(text):
+            # A number may be a word in the form that stands for one thing only.
+            assert expected - {"n"} <= holes(form) <= expected | {"n"}, (language, key)
+            assert form.strip() == form and form, (language, key)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_the_plural_forms_that_its_grammar_asks_for(language):
+    wanted = {"en": "one other", "es": "one other", "fr": "one other", "ru": "one few many other"}
+    for key, text in leaves(load(language, "main")["resourceGate"]):
+        if not isinstance(PANEL[key], str):
+            assert isinstance(text, dict), key
+            assert set(wanted.get(language, "other").split()) <= set(text), (language, key)
+
+
+@pytest.mark.parametrize("key", PANEL)
+def test_each_text_is_used_by_the_panel(key):
+    """By its whole key, or by one that is put together at run time: `level.${name}`."""
+    if f'"{key}"' in SOURCE or f"`{key}`" in SOURCE or f"'{key}'" in SOURCE:
+        return
+    templates = re.findall(r"`([a-z]\w*\.[\w.]*\$\{[^`]*)`", SOURCE)
+    patterns = [re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(found)) for found in templates]
+    assert any(re.fullmatch(pattern, key) for pattern in patterns), f"{key} is used nowhere"
+
+
+@pytest.mark.parametrize("name", ["settings", "commands"])
+def test_settings_and_commands_have_the_same_texts_in_both_whole_languages(name):
+    english, chinese = (load(language, name) for language in WHOLE)
+    assert english.keys() == chinese.keys()
+    assert all(set(english[key]) == set(chinese[key]) for key in english)
 
 
 @pytest.mark.parametrize("spec", passing_nodes(), ids=lambda spec: spec.id)
-def test_each_node_has_a_help_page_that_names_its_widgets_and_outputs(spec):
-    page = (ROOT / "web" / "docs" / f"{spec.id}.md").read_text("utf-8")
-    for name in [*(w.name for w in spec.widgets), *(o.name for o in spec.outputs)]:
-        assert f"`{name}`" in page
+@pytest.mark.parametrize("page", ["{}.md", "{}/zh.md"])
+def test_each_node_has_help_pages_that_name_its_widgets_and_outputs(spec, page):
+    text = (ROOT / "web" / "docs" / page.format(spec.id)).read_text("utf-8")
+    for name in ["value", *(w.name for w in spec.widgets), *(o.name for o in spec.outputs)]:
+        assert f"`{name}`" in text
 
 
 def test_the_version_is_the_same_everywhere():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import math
 import os
 import shutil
 import threading
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import WSMsgType, web
+
+from resource_gate.settings import Settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -98,7 +101,8 @@ def action(now: float) -> dict[str, Any]:
 def running(status: dict[str, Any]) -> dict[str, Any]:
     """A batch of videos in its seventh clip."""
     status["queue"] = {"running": ["a"], "pending": 13, "node": "12 KSampler", "progress": 0.45}
-    status["batch"] = {"done": 6, "total": 20, "failed": 0, "retried": 1, "eta_seconds": 1580.0}
+    batch = {"done": 6, "total": 20, "failed": 0, "retried": 1, "eta_seconds": 1580.0}
+    status["batch"] = {**batch, "eta_low": 1390.0, "eta_high": 1820.0, "state": "running", "started_at": status["time"]}
     status["last_action"] = action(status["time"])
     status["resources"]["vram0"] = resource(19.7 * GIB, 24 * GIB, name="NVIDIA GeForce RTX 4090", source="nvml")
     return status
@@ -141,9 +145,69 @@ def example(name: str) -> dict[str, Any]:
         status["gpus"] = []
         status["worker_alive"] = False
         status["last_action"].update(dry_run=True, met=False, goal=9 * GIB)
+    elif name == "done":
+        status["batch"] = {"done": 19, "total": 20, "failed": 1, "retried": 2, "eta_seconds": None}
+        status["last_action"] = action(now)
+    elif name == "quarantined":
+        running(status)["batch"] |= {"quarantined": 1, "failed": 1}
+    elif name == "left":
+        status["batch"] |= {"restorable": 3, "quarantined": 1}
     else:
         raise KeyError(name)
     return status
+
+
+def history(now: float) -> list[dict[str, Any]]:
+    """A quarter of an hour: clips that come and go."""
+    found = []
+    for second in range(900):
+        wave = abs(math.sin(second / 55)) ** 3
+        point = {"time": now - 900 + second, "level": "normal", "ram": (11 + 14 * wave) * GIB, "ram_limit": 32 * GIB}
+        found.append({**point, "vram0": (9 + 11 * wave) * GIB, "vram0_limit": 24 * GIB})
+    return found
+
+
+def marks(now: float) -> dict[str, Any]:
+    jobs = [
+        {"id": str(n), "title": f"clip_{n:03}", "start": now - 880 + n * 110, "end": now - 780 + n * 110, "ok": n != 4}
+        for n in range(8)
+    ]
+    jobs[-1] |= {"end": None, "ok": None}
+    actions = [
+        {"time": now - 130, "level": "warning", "resource": "ram", "freed": 2.7 * GIB, "text": action(now)["text"]},
+        {"time": now - 480, "level": "critical", "resource": "ram", "freed": GIB, "text": "RAM at 91%: 1.0 GB freed"},
+    ]
+    return {"jobs": jobs, "actions": actions}
+
+
+def settings_answer(settings: Settings) -> dict[str, Any]:
+    return {"settings": settings.model_dump(), "schema": Settings.model_json_schema(), "problems": []}
+
+
+def answers(status: dict[str, Any]) -> dict[str, Any]:
+    """What the other routes tell, by path below `/resource_gate/`; times in the file count from now."""
+    now = status["time"]
+    found = json.loads((Path(__file__).parent / "answers.json").read_text("utf-8"))
+    batch = found["batch"]
+    if not status["queue"]["running"]:
+        batch["running"], batch["jobs"] = [], batch["jobs"][1:]
+    batch["quarantined"] = found["aside"] if status["batch"].get("quarantined") else []
+    batch["left"] = found["left"] if status["batch"].get("restorable") else []
+    over = status["batch"]["total"] and not status["queue"]["running"] and not status["queue"]["pending"]
+    batch["summary"] = found["summary"] if over else None
+    for row in [*batch["jobs"], *batch["running"], *batch["quarantined"], *batch["left"]]:
+        for name in {"queued_at", "started_at", "ended_at"} & row.keys():
+            row[name] = None if row[name] is None else now + row[name]
+    return {
+        "batch": batch,
+        "history": {"points": history(now)},
+        "history/marks": marks(now),
+        "log": {"actions": [action(now - 400), action(now)]},
+        "settings": settings_answer(Settings()),
+        "free/costs": found["costs"],
+        "free?dry": found["plan"],
+        "fleet": found["fleet"],
+    }
 
 
 class StatusServer:
@@ -158,6 +222,9 @@ class StatusServer:
         self.bodies: list[tuple[str, Any]] = []
         self.freed: dict[str, Any] = {"ok": True, "freed": 1.5 * GIB, "actions": [], "deferred": None}
         self.missing = False
+        self.answers: dict[str, Any] | None = None
+        """What the other routes tell; None: what fits the status. Without `fleet` that route is missing."""
+        self.fleet = False
         self.refusal: dict[str, Any] | None = None
         self._leases: dict[str, float] = {}
         self._sockets: dict[str, web.WebSocketResponse] = {}
@@ -216,8 +283,12 @@ class StatusServer:
         app.router.add_get("/i18n", self._i18n)
         app.router.add_get("/ws", self._ws)
         app.router.add_get("/resource_gate/status", self._status)
-        for name in ("free", "pause", "resume"):
+        for name in ("history", "history/marks", "log", "settings", "batch", "free/costs", "fleet"):
+            app.router.add_get(f"/resource_gate/{name}", self._answer)
+        for name in ("free", "pause", "resume", "settings", "settings/reset"):
             app.router.add_post(f"/resource_gate/{name}", self._deed)
+        for name in ("restore", "release", "retry", "stop"):
+            app.router.add_post(f"/resource_gate/batch/{name}", self._deed)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -253,12 +324,17 @@ class StatusServer:
 
     async def _deed(self, request: web.Request) -> web.Response:
         assert request.content_type == "application/json"
-        deed = request.path.rsplit("/", 1)[1]
-        self.bodies.append((deed, await request.json()))
+        deed = request.path.split("/resource_gate/", 1)[1]
+        body = await request.json()
+        self.bodies.append((deed, body))
         if self.refusal is not None:
             return web.json_response({"error": self.refusal}, status=400)
         if deed == "free":
-            return web.json_response(self.freed)
+            return web.json_response(answers(self.status)["free?dry"] if body.get("dry_run") else self.freed)
+        if deed == "settings":
+            return web.json_response(settings_answer(self._changed(body)))
+        if deed not in ("pause", "resume"):
+            return web.json_response({"ok": True, "queued": [{"id": "n", "of": "o"}], "refused": [], "restored": []})
         state = "paused" if deed == "pause" else "open"
         since = time.time() if deed == "pause" else None
         self.status = copy.deepcopy(self.status)
@@ -266,6 +342,21 @@ class StatusServer:
         self.status["time"] = time.time()
         await self._send("resource_gate.status", self.status)
         return web.json_response({"ok": True})
+
+    def _changed(self, change: dict[str, Any]) -> Settings:
+        settings = Settings().model_dump()
+        for section, values in change.items():
+            settings[section] |= values
+            if section in self.status["resources"]:
+                self.status["resources"][section]["tiers"] = {t: settings[section][t] for t in TIERS}
+        return Settings.model_validate(settings)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        name = request.path.split("/resource_gate/", 1)[1]
+        found = self.answers if self.answers is not None else answers(self.status)
+        if name not in found or (name == "fleet" and not self.fleet):
+            raise web.HTTPNotFound
+        return web.json_response(found[name])
 
     async def _ws(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -287,7 +378,7 @@ def status_server() -> Iterator[StatusServer]:
 
 @pytest.fixture
 def example_status() -> Callable[[str], dict[str, Any]]:
-    """Makes the status of a state: idle, running, waiting, warning, emergency, paused, degraded."""
+    """Makes the status of a state: see `example`."""
     return example
 
 

@@ -114,6 +114,8 @@ def show_panel(page: Page) -> None:
 
 def test_the_panel_shows_what_the_server_measures(comfy: Comfy, opened: Callable[..., Page]) -> None:
     page = opened()
+    # Disks are read after the first second.
+    page.locator(".rg-meters .rg-resource", has_text="Disk").wait_for(timeout=SLOW)
     status = comfy.status()
     meters = page.locator(".resource-gate [role=meter]")
     assert meters.count() == len(status["resources"])
@@ -191,7 +193,7 @@ def test_the_icon_has_a_badge_while_the_gate_is_paused_even_with_the_panel_close
 def test_freeing_by_the_button_tells_what_came_of_it(opened: Callable[..., Page]) -> None:
     page = opened()
     page.get_by_role("button", name="Free memory", exact=True).click()
-    said = page.locator(".rg-said[data-ok=true]")
+    said = page.locator(".rg-free .rg-said[data-ok=true]")
     said.wait_for(timeout=SLOW)
     assert said.text_content()
 
@@ -244,12 +246,80 @@ def test_the_panel_is_a_page_of_its_own_too(comfy: Comfy, open_page: Callable[..
     assert page.locator("[role=meter]").count() == len(comfy.status()["resources"])
 
 
-def test_the_panel_finds_back_by_itself_when_the_server_was_restarted(
+def test_a_batch_of_the_api_is_still_there_after_a_reload(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    page = opened()
+    comfy.ask("/resource_gate/pause", {})
+    prompts = [comfy.ask("/prompt", {"prompt": GRAPH})["prompt_id"] for _ in range(3)]
+    page.locator(".rg-counts", has_text="3 waiting").wait_for(timeout=SLOW)
+    page.reload()
+    page.wait_for_function("window.app?.extensionManager", timeout=SLOW)
+    show_panel(page)
+    page.locator(".rg-counts", has_text="3 waiting").wait_for(timeout=SLOW)
+    page.locator(".rg-chart canvas").wait_for(timeout=SLOW)
+    page.get_by_role("button", name="Resume", exact=True).click()
+    page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
+    page.locator(".rg-queue summary").click()
+    rows = page.locator(".rg-queue .rg-jobs li", has_text="from the API")
+    rows.nth(2).wait_for(timeout=SLOW)
+    assert rows.nth(0).locator(".rg-clip").get_attribute("title") in prompts
+
+
+def test_a_threshold_that_is_moved_acts_at_once(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    page = opened()
+    try:
+        comfy.ask("/resource_gate/settings", {"ram": {"leave": 0.0}})
+        page.locator("[data-deed=adjust]").click()
+        box = page.get_by_role("textbox", name="RAM: Warning begins at", exact=True)
+        box.fill("1")
+        box.press("Tab")
+        page.locator(".rg-word", has_text="Warning").wait_for(timeout=SLOW)
+        page.locator('.resource-gate-entry[data-rg-level="warning"]', has_text="Warning").wait_for(timeout=SLOW)
+        tab(page).get_by_text("!", exact=True).wait_for(timeout=SLOW)
+        assert comfy.status()["resources"]["ram"]["tiers"]["warning"] == 0.01
+    finally:
+        comfy.ask("/resource_gate/settings/reset", {})
+    page.locator(".rg-word", has_text="Normal").wait_for(timeout=SLOW)
+
+
+def test_a_refused_threshold_is_told_and_the_old_one_stays(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.locator("[data-deed=adjust]").click()
+    box = page.get_by_role("textbox", name="RAM: Warning begins at", exact=True)
+    box.fill("3")
+    box.press("Tab")
+    page.locator(".rg-meters .rg-said[data-ok=false]", has_text="leave must be smaller").wait_for(timeout=SLOW)
+    assert comfy.status()["resources"]["ram"]["tiers"]["warning"] == 0.85
+
+
+def test_the_panel_opens_by_its_keys_and_by_the_entry_beside_run(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    page = opened()
+    entry = page.locator(".resource-gate-entry")
+    page.locator('.resource-gate-entry[data-rg-level="normal"]', has_text="Normal").wait_for(timeout=SLOW)
+    entry.click()
+    panel(page).wait_for(state="detached")
+    page.keyboard.press("Alt+Shift+G")
+    panel(page).wait_for(timeout=SLOW)
+    page.evaluate("window.app.extensionManager.setting.set('ResourceGate.Entry', false)")
+    entry.wait_for(state="hidden")
+    page.evaluate("window.app.extensionManager.setting.set('ResourceGate.Entry', true)")
+    entry.wait_for()
+
+
+def test_after_a_kill_the_panel_finds_back_and_restores_what_was_left(
     comfy: Comfy, opened: Callable[..., Page]
 ) -> None:
     page = opened()
+    comfy.ask("/resource_gate/pause", {})
+    prompts = [comfy.ask("/prompt", {"prompt": GRAPH})["prompt_id"] for _ in range(2)]
+    page.locator(".rg-counts", has_text="2 waiting").wait_for(timeout=SLOW)
     comfy.server.kill()
     page.locator(".rg-notice", has_text="does not answer").wait_for(timeout=SLOW)
     comfy.server.start()
     page.locator('.rg-link[data-link="live"]').wait_for(timeout=SLOW)
     assert page.locator(".rg-notice").count() == 0
+    restore = page.locator(".rg-restore")
+    restore.locator("input[type=checkbox]").nth(1).wait_for(timeout=SLOW)
+    restore.get_by_role("button", name="Restore 2 jobs").click()
+    page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
+    for prompt in prompts:
+        assert comfy.ask(f"/history/{prompt}")[prompt]["status"]["completed"] is True

@@ -94,8 +94,7 @@ async def test_stop_lets_the_running_job_end_and_holds_the_next_until_resume(hos
     assert host.queue.entry(second.id) is None
     await asked(http, "POST", "resume", json={})
     assert until(lambda: host.queue.entry(second.id))["status"]["completed"]
-    states = until(lambda: [e["batch"]["state"] for e in heard if e["kind"] == "state"])
-    assert states[0] == "stopping"
+    assert until(lambda: "stopping" in [e["batch"]["state"] for e in list(heard) if e["kind"] == "state"])
 
 
 async def test_a_deleted_prompt_is_told(host, heard, http, hold, until):
@@ -119,10 +118,19 @@ async def test_a_dry_run_keeps_what_is_cached_and_a_real_one_frees_it(host, pane
     assert len(host.outputs()) == 0
 
 
-async def test_without_a_watcher_nothing_is_sent(host, panel, http, until):
+async def test_without_a_watcher_only_what_a_person_must_hear_is_sent(host, panel, http, until):
     item = brittle(host)
     until(lambda: host.queue.entry(item.id))
-    assert panel.heard == []
+    panel.panel.restored(["a", "b"])
+    (event,) = until(lambda: list(panel.heard))
+    assert (event["kind"], event["count"], event["job"]) == ("restored", 2, None)
+
+
+@pytest.mark.parametrize("path", ["/resource_gate", "/resource_gate/", "/api/resource_gate/"])
+async def test_the_panel_is_a_page_of_its_own_too(http, panel, path):
+    async with http.get(path) as answer:
+        assert answer.status == 200 and answer.content_type == "text/html"
+        assert 'id="resource-gate"' in await answer.text()
 
 
 async def test_settings_are_reset_over_http(host, panel, http):

@@ -7,6 +7,7 @@ import json
 import struct
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -144,3 +145,10 @@ def test_a_dry_run_keeps_what_is_cached(client: Any) -> None:
     answer = client.call("POST", "/resource_gate/free", {"level": "emergency", "dry_run": True})
     assert answer["dry_run"] and answer["freed"] == 0
     assert client.call("GET", "/resource_gate/free/costs")["emergency"]["reruns"] == costs["emergency"]["reruns"]
+
+
+def test_the_panel_is_a_page_of_its_own_and_finds_its_script(client: Any) -> None:
+    for path in ("/resource_gate/", "/resource_gate", "/api/resource_gate/"):
+        with urllib.request.urlopen(client.url + path, timeout=20) as answer:
+            assert answer.headers.get_content_type() == "text/html" and b'id="resource-gate"' in answer.read()
+    assert [path for path in client.call("GET", "/extensions") if path.endswith("/resource_gate.js")]

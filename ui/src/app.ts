@@ -1,5 +1,5 @@
 /** Wires a shell, the state and the panel together. */
-import { Commands } from "./commands";
+import { Commands, deeds, offered } from "./commands";
 import { Formats } from "./format";
 import { Texts } from "./i18n";
 import { readBatchEvent } from "./jobs";
@@ -8,13 +8,15 @@ import { Loader } from "./loader";
 import { Mount } from "./mount";
 import { Newsroom } from "./news";
 import { Panel } from "./panel";
-import type { Answer, Command, Contribution, Shell } from "./shell";
+import type { Answer, Shell } from "./shell";
 import { after, empty, type Happening, type Place, type State } from "./state";
 import type { Status } from "./status";
 import { badgeOf } from "./tiers";
 import { why } from "./views/head";
 
 export const TAB = "resource-gate";
+/** Milliseconds between two changes of what the entry beside Run says, while the level stays. */
+const ENTRY_PACE = 5_000;
 
 export class App {
   private state: State = empty();
@@ -23,6 +25,9 @@ export class App {
   private badgeWanted = true;
   private entryWanted = true;
   private badge: string | null = null;
+  private formats = new Formats("en");
+  /** What the entry beside Run was last told, and when. */
+  private entry = { key: "", at: -Infinity };
   private seen = false;
   private ticker: ReturnType<typeof setInterval> | null = null;
   readonly panel: Panel;
@@ -38,22 +43,7 @@ export class App {
     this.commands = new Commands(shell, () => this.state, () => this.texts, happen, (place) => this.changed(place));
     this.loader = new Loader(shell, () => this.state, happen);
     this.news = new Newsroom(() => this.texts, (news) => shell.toast(news));
-    const { commands, loader } = this;
-    this.panel = new Panel(() => this.state, {
-      free: (strength, dryRun) => void commands.free(strength, dryRun),
-      pause: () => void commands.pause(),
-      resume: () => void commands.resume(),
-      stop: () => void commands.stop(),
-      retry: (ids) => void commands.retry(ids),
-      restore: (discard, ids) => void commands.restore(discard, ids),
-      release: (id) => void commands.release(id),
-      change: (changes, place) => void commands.change(changes, place),
-      reset: (fields) => void commands.reset(fields),
-      redraw: () => this.panel.redraw(true),
-      want: (what, wanted) => loader.want(what, wanted),
-      older: () => void loader.older(),
-      allowNotices: () => void Notification.requestPermission().then(() => this.panel.redraw()),
-    });
+    this.panel = new Panel(() => this.state, deeds(this.commands, this.loader, (urgent) => this.panel.redraw(urgent)));
     this.lease = new Lease(() => shell.clientId(), (route) => shell.get(route), (answer) => this.answered(answer));
     this.glance = new Glance(() => this.look());
     this.mount = new Mount(this.panel.element, () => shell.active(), (seen) => this.onSeen(seen), () => this.checkLocale());
@@ -77,9 +67,7 @@ export class App {
 
   /** Offer the panel to the user. */
   start(): void {
-    const command = (name: string, icon: string, label: string, run: Command["run"]): Command => ({ id: `ResourceGate.${name}`, icon, label, run });
-    const { commands } = this;
-    const contribution: Contribution = {
+    this.shell.present({
       id: TAB,
       icon: "pi pi-gauge",
       ready: async () => {
@@ -88,14 +76,7 @@ export class App {
       },
       title: () => this.texts.t("title"),
       tooltip: () => this.texts.t("tooltip"),
-      commands: [
-        command("Toggle", "pi pi-gauge", "Show or Hide the Panel", async () => (this.shell.toggle(), null)),
-        command("Free", "pi pi-eraser", "Free Memory Now", () => commands.free("critical")),
-        command("Pause", "pi pi-pause", "Pause the Gate", () => commands.pause()),
-        command("Resume", "pi pi-play", "Resume the Gate", () => commands.resume()),
-        command("Stop", "pi pi-stop", "Stop After the Current Job", () => commands.stop()),
-        command("Retry", "pi pi-replay", "Retry Failed Jobs", () => commands.retry()),
-      ],
+      commands: offered(this.commands, () => this.shell.toggle()),
       keybinding: { key: "g", alt: true, shift: true },
       mount: (element) => this.mount.render(element),
       unmount: () => this.mount.leave(),
@@ -109,8 +90,7 @@ export class App {
         this.showLevel();
         this.settleGlance();
       },
-    };
-    this.shell.present(contribution);
+    });
   }
 
   private happen(happening: Happening): void {
@@ -186,15 +166,20 @@ export class App {
     const kind = this.badgeWanted && status ? badgeOf(status) : null;
     const badge = kind && this.texts.t(`badge.${kind}`);
     if (badge !== this.badge) this.shell.badge((this.badge = badge));
-    if (!this.entryWanted) return this.shell.entry(null);
     const level = status && link === "live" ? status.level : "unknown";
-    const context = { state: this.state, texts: this.texts, formats: new Formats(this.texts.spoken), now: 0 };
+    const key = `${level} ${this.entryWanted} ${this.texts.locale} ${this.texts.complete}`;
+    // Its small print follows slowly: events come ten times a second.
+    if (key === this.entry.key && Date.now() < this.entry.at + ENTRY_PACE) return;
+    this.entry = { key, at: Date.now() };
+    if (!this.entryWanted) return this.shell.entry(null);
+    const context = { state: this.state, texts: this.texts, formats: this.formats, now: 0 };
     this.shell.entry({ level, word: this.texts.t(`level.${level}`), why: why(context) });
   }
 
   private async loadTexts(): Promise<void> {
     if (!this.texts.complete) this.translations = await this.shell.translations();
     this.texts = new Texts(this.shell.locale(), this.translations);
+    this.formats = new Formats(this.texts.spoken);
     this.panel.speak(this.texts);
     this.showLevel();
   }

@@ -41,7 +41,7 @@ export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
       try {
         return (await api.getCustomNodesI18n()) ?? {};
       } catch {
-        return {}; // English is built in.
+        return {}; // What is built in must do, until the server answers.
       }
     },
     active: () => app.extensionManager.sidebarTab.activeSidebarTabId === tab,

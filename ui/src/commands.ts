@@ -3,10 +3,12 @@ import type { Strength } from "./costs";
 import { Formats } from "./format";
 import { nested, readForm, type Refusal } from "./form";
 import type { Texts } from "./i18n";
+import type { Loader } from "./loader";
 import { list, object, text } from "./read";
-import type { Answer, Outcome, Shell } from "./shell";
+import type { Answer, Command, Outcome, Shell } from "./shell";
 import type { Happening, Place, State } from "./state";
-import { readFreed } from "./status";
+import type { Deeds } from "./view";
+import { readFreed } from "./action";
 
 export class Commands {
   /** @param done called when the server may have changed. */
@@ -97,7 +99,7 @@ export class Commands {
     if (answer.kind !== "refused") return this.t(`link.${answer.kind === "missing" ? "missing" : "lost"}`);
     const [first] = refusals;
     const kept = first && first.inForce != null ? ` ${this.t("settings.inForce", { value: String(first.inForce) })}` : "";
-    return answer.message + kept;
+    return kept ? answer.message.replace(/\.?$/, ".") + kept : answer.message;
   }
 
   private failed(message: string): string {
@@ -112,3 +114,33 @@ export class Commands {
 }
 
 const why = (refused: unknown): string => text(object(refused).why) || text(object(refused).reason);
+
+/** The commands for ComfyUI's menu and palette; labels in English, ComfyUI translates them by `commands.json`. */
+export function offered(commands: Commands, toggle: () => void): Command[] {
+  const command = (name: string, icon: string, label: string, run: Command["run"]): Command => ({ id: `ResourceGate.${name}`, icon, label, run });
+  return [
+    command("Toggle", "pi pi-gauge", "Show or Hide the Panel", () => (toggle(), Promise.resolve(null))),
+    command("Free", "pi pi-eraser", "Free Memory Now", () => commands.free("critical")),
+    command("Pause", "pi pi-pause", "Pause the Gate", () => commands.pause()),
+    command("Resume", "pi pi-play", "Resume the Gate", () => commands.resume()),
+    command("Stop", "pi pi-stop", "Stop After the Current Job", () => commands.stop()),
+    command("Retry", "pi pi-replay", "Retry Failed Jobs", () => commands.retry()),
+  ];
+}
+
+/** What the buttons of the panel do. */
+export const deeds = (commands: Commands, loader: Loader, redraw: (urgent: boolean) => void): Deeds => ({
+  free: (strength, dryRun) => void commands.free(strength, dryRun),
+  pause: () => void commands.pause(),
+  resume: () => void commands.resume(),
+  stop: () => void commands.stop(),
+  retry: (ids) => void commands.retry(ids),
+  restore: (discard, ids) => void commands.restore(discard, ids),
+  release: (id) => void commands.release(id),
+  change: (changes, place) => void commands.change(changes, place),
+  reset: (fields) => void commands.reset(fields),
+  redraw: () => redraw(true),
+  want: (what, wanted) => loader.want(what, wanted),
+  older: () => void loader.older(),
+  allowNotices: () => void Notification.requestPermission().then(() => redraw(true)),
+});

@@ -1,6 +1,7 @@
 /** The machines of a batch runner: `GET /resource_gate/fleet`, which only its own dashboard serves. */
 import { list, maybe, number, object, text } from "./read";
-import { level, readBatch, readResource, type Batch, type Level, type Resource } from "./status";
+import { level, type Level } from "./levels";
+import { readBatch, readResource, type Batch, type Resource } from "./status";
 
 export interface Machine {
   name: string;

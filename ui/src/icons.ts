@@ -1,5 +1,5 @@
 /** Icons that differ in shape, not in colour only: circle, triangle, diamond, octagon. */
-import type { Level } from "./status";
+import type { Level } from "./levels";
 
 const SVG = "http://www.w3.org/2000/svg";
 

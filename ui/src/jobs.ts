@@ -1,6 +1,6 @@
 /** The jobs of `GET /resource_gate/batch`: one page of the journal, what runs now, what is set aside. */
 import { list, maybe, number, object, text } from "./read";
-import { level, type Level } from "./status";
+import { level, type Level } from "./levels";
 
 export interface Job {
   /** Order of arrival. */

@@ -6,7 +6,7 @@ import { extended, readJobs, refreshed } from "./jobs";
 import { list, object } from "./read";
 import type { Shell } from "./shell";
 import type { Happening, State } from "./state";
-import { readAction } from "./status";
+import { readAction } from "./action";
 import type { Wanted } from "./view";
 
 /** Milliseconds between two looks at the same: events come in bunches. */
@@ -112,6 +112,7 @@ export class Loader {
       case "form":
         return load({ form: readForm(data) });
       case "fleet":
+        this.refresh("jobs"); // A runner's dashboard pushes nothing.
         return load({ fleet: readFleet(data) });
       case "history":
         trail.load(data);

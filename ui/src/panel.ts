@@ -1,9 +1,9 @@
 /** The panel's element: its parts, in order, and when they are redrawn. */
-import { h } from "./dom";
+import { h, setAttr } from "./dom";
 import { Formats } from "./format";
 import { Texts } from "./i18n";
 import { Pace } from "./pace";
-import { serverTime, type State } from "./state";
+import { onRunner, serverTime, type State } from "./state";
 import style from "./style.css?inline";
 import forms from "./forms.css?inline";
 import plot from "uplot/dist/uPlot.min.css?inline";
@@ -75,6 +75,8 @@ export class Panel {
   private draw(): void {
     const state = this.state();
     const context: Context = { state, texts: this.texts, formats: this.formats, now: serverTime(state, Date.now()) };
+    // A batch runner's dashboard has machines and jobs, but measures nothing itself.
+    setAttr(this.element, "data-runner", onRunner(state) ? "" : null);
     for (const view of this.views) view.update(context);
   }
 }

@@ -1,7 +1,7 @@
 /** What the panel needs of the program around it. `comfy.ts` and `page.ts` implement it; tests fake it. */
 
 import type { Refusal } from "./form";
-import type { Level } from "./status";
+import type { Level } from "./levels";
 
 /** Names of what a shell tells. */
 export interface ShellEvents {

@@ -4,7 +4,8 @@ import type { Fleet } from "./fleet";
 import type { Form, Refusal } from "./form";
 import type { Jobs, Summary } from "./jobs";
 import type { Answer } from "./shell";
-import { readAction, readStatus, type Action, type Status } from "./status";
+import { readAction, type Action } from "./action";
+import { readStatus, type Status } from "./status";
 import { Trail } from "./trail";
 
 /** How it stands with the server. */
@@ -112,8 +113,7 @@ const LOGGED = 200;
 
 function acted(state: State, action: Action): State {
   if (!state.status) return state;
-  state.trail.actions.push({ time: action.time, level: action.level, text: action.text });
-  state.trail.revision++;
+  state.trail.act(action);
   const log = state.log && [...state.log, action].slice(-LOGGED);
   return { ...state, log, status: { ...state.status, lastAction: action } };
 }
@@ -136,6 +136,9 @@ function skewAfter(state: State, time: number, now: number): number {
   const seen = time - now / 1000;
   return state.status && seen > state.skew - CLOCK_SET ? Math.max(state.skew, seen) : seen;
 }
+
+/** Whether this is the dashboard of a batch runner, which serves no status of its own. */
+export const onRunner = (state: State): boolean => state.fleet !== null && state.status === null;
 
 /** The server's clock in seconds, when this machine's shows `now` milliseconds. */
 export const serverTime = (state: State, now: number): number => now / 1000 + state.skew;

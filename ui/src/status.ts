@@ -1,8 +1,8 @@
 /** The status object of `GET /resource_gate/status`, and a reader for it that takes what an older or newer server sends. */
+import { readAction, type Action } from "./action";
+import { level, type Level } from "./levels";
 import { list, maybe, number, object, text, texts, type Json } from "./read";
 
-export const LEVELS = ["normal", "warning", "critical", "emergency"] as const;
-export type Level = (typeof LEVELS)[number];
 
 export interface Tiers {
   warning: number;
@@ -36,24 +36,6 @@ export interface Gpu {
   utilization: number | null;
   temperature: number | null;
   throttled: string;
-}
-
-export interface Rung {
-  name: string;
-  freed: number;
-  seconds: number;
-  detail: string;
-}
-
-export interface Action {
-  time: number;
-  level: Level;
-  text: string;
-  freed: number;
-  goal: number | null;
-  met: boolean;
-  dryRun: boolean;
-  rungs: Rung[];
 }
 
 export interface Batch {
@@ -90,8 +72,6 @@ export interface Status {
   degraded: Record<string, string>;
   monitor: { interval: number; late: number; problems: Record<string, string> };
 }
-
-export const level = (value: unknown): Level => (LEVELS.includes(value as Level) ? (value as Level) : "normal");
 
 /** Read a status; null where `value` is none. What is missing in it becomes empty, what is unknown is left out. */
 export function readStatus(value: unknown): Status | null {
@@ -179,28 +159,4 @@ function readGpu(data: Json): Gpu {
 
 function readTemp(data: Json): Status["temp"] {
   return { path: text(data.path), bytes: number(data.bytes), files: number(data.files), growth: number(data.growth) };
-}
-
-/** Read one action of the log. */
-export function readAction(value: unknown): Action {
-  const data = object(value);
-  return {
-    time: number(data.time),
-    level: level(data.level),
-    text: text(data.text) || text(data.why),
-    freed: number(data.freed),
-    goal: maybe(data.goal),
-    met: data.met !== false,
-    dryRun: data.dry_run === true,
-    rungs: list(data.rungs).map((one) => {
-      const rung = object(one);
-      return { name: text(rung.name), freed: number(rung.freed), seconds: number(rung.seconds), detail: text(rung.detail) };
-    }),
-  };
-}
-
-/** What came of `POST /resource_gate/free`. */
-export function readFreed(value: unknown): { freed: number; actions: Action[]; deferred: string } {
-  const data = object(value);
-  return { freed: number(data.would_free) || number(data.freed), actions: list(data.actions).map(readAction), deferred: text(data.deferred) };
 }

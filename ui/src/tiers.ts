@@ -1,5 +1,6 @@
 /** Levels: which resource explains the panel's level, and in which order resources are shown. */
-import { LEVELS, type Level, type Resource, type Status } from "./status";
+import { LEVELS, type Level } from "./levels";
+import type { Resource, Status } from "./status";
 
 export const rank = (level: Level): number => LEVELS.indexOf(level);
 

@@ -1,6 +1,7 @@
 /** The last hour of RAM and VRAM, with its jobs and actions: what the time line draws. Kept in place, bounded. */
 import { list, maybe, number, object, text } from "./read";
-import { level, type Level, type Status } from "./status";
+import { level, type Level } from "./levels";
+import type { Status } from "./status";
 import { kindOf } from "./tiers";
 
 /** Seconds that are kept; the server keeps as many. */
@@ -34,6 +35,8 @@ export class Trail {
   actions: ActionMark[] = [];
   /** Rises with each change. */
   revision = 0;
+  /** Rises with each change of the past. */
+  loads = 0;
 
   /** The time of the last point; 0 without any. */
   get last(): number {
@@ -57,6 +60,7 @@ export class Trail {
     }
     if (fresh.length) for (const point of pushed) if (point.time > end) this.put(point.time, point.values);
     this.revision++;
+    this.loads++;
   }
 
   /** Take in what `GET history/marks` told. */
@@ -76,6 +80,13 @@ export class Trail {
       const action = object(one);
       return { time: number(action.time), level: level(action.level), text: text(action.text) };
     });
+    this.revision++;
+    this.loads++;
+  }
+
+  /** Take in an action; those of the last hour stay. */
+  act({ time, level, text }: ActionMark): void {
+    this.actions = [...this.actions.filter((one) => one.time >= time - SPAN), { time, level, text }];
     this.revision++;
   }
 

@@ -95,6 +95,33 @@ describe("in ComfyUI", () => {
     expect(ours.badgeWanted).toHaveBeenCalledWith(false);
   });
 
+  it("a key opens and closes the panel, and so does the entry beside Run, which shows the level", async () => {
+    ui.shell.present(ours);
+    const [extension] = ui.extensions;
+    expect(extension?.keybindings).toEqual([{ combo: { key: "g", alt: true, shift: true }, commandId: "ResourceGate.Toggle" }]);
+    const entry = extension?.actionBarButtons?.[0];
+    entry?.onClick();
+    expect(ui.executed).toEqual(["Workspace.ToggleSidebarTab.resource-gate"]);
+    ui.shell.entry({ level: "warning", word: "Warning", why: "RAM is at 87%." });
+    await extension?.setup?.();
+    // ComfyUI draws its buttons some time after the start.
+    const button = document.body.appendChild(document.createElement("button"));
+    button.className = entry?.class ?? "";
+    button.append(document.createElement("i"), document.createElement("span"));
+    await new Promise((done) => setTimeout(done));
+    expect([button.dataset.rgLevel, button.textContent, button.title]).toEqual(["warning", "Warning", "RAM is at 87%."]);
+    ui.shell.entry(null);
+    expect(button.style.display).toBe("none");
+    button.remove();
+  });
+
+  it("what a person must know is a toast", async () => {
+    ui.shell.present(ours);
+    await ui.extensions[0]?.setup?.();
+    ui.shell.toast({ severity: "error", text: "Memory is nearly full." });
+    expect(ui.toasts).toEqual([{ severity: "error", summary: "Resource Gate", detail: "Memory is nearly full.", life: 10_000 }]);
+  });
+
   it("the tab is the active one when ComfyUI says so", () => {
     ui.shell.present(ours);
     expect(ui.shell.active()).toBe(false);

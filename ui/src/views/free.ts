@@ -1,6 +1,6 @@
 import { STRENGTHS, type Cost, type Strength } from "../costs";
 import { h, Keyed, setOptional, setText, show } from "../dom";
-import type { Action } from "../status";
+import type { Action } from "../action";
 import type { Context, Deeds, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";

@@ -1,7 +1,8 @@
 import { h, setAttr, setText } from "../dom";
 import { LevelIcon } from "../icons";
-import type { Level } from "../status";
+import type { Level } from "../levels";
 import { culprit } from "../tiers";
+import { onRunner } from "../state";
 import type { Context, View } from "../view";
 import { resourceName } from "./names";
 
@@ -24,8 +25,9 @@ export class Head implements View {
     const { state, texts } = context;
     const level: Level | "unknown" = state.status?.level ?? "unknown";
     setText(this.name, texts.t("title"));
-    setText(this.link, texts.t(`link.${state.link}`));
-    setAttr(this.link, "data-link", state.link);
+    const link = state.link === "missing" && onRunner(state) ? "live" : state.link;
+    setText(this.link, texts.t(`link.${link}`));
+    setAttr(this.link, "data-link", link);
     setAttr(this.status, "data-level", level);
     this.icon.set(level);
     // A live region: it must change only when the level does.

@@ -33,7 +33,7 @@ export class JobList implements View {
     setOptional(this.none, !jobs ? texts.t("jobs.loading") : jobs.problem || (jobs.rows.length ? "" : texts.t("jobs.none")));
     this.running.update(jobs?.running ?? [], (job) => job.id, (row, job) => row.update(job, context));
     show(this.runningList, Boolean(jobs?.running.length));
-    this.older.update(texts.t("jobs.older"), ready(state));
+    this.older.update(texts.t("jobs.older"), state.link !== "lost");
     show(this.older.element, jobs?.next != null);
     // Ended jobs do not change by themselves: hundreds of rows are only gone through when there is something new.
     const key = [jobs?.rows, texts, ready(state), state.client].map(identity).join();

@@ -2,7 +2,7 @@ import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Formats } from "../format";
 import type { Texts } from "../i18n";
 import type { State } from "../state";
-import type { Action, Rung } from "../status";
+import type { Action, Rung } from "../action";
 import type { Context, Deeds, View } from "../view";
 import { Card } from "./card";
 import { Fold } from "./fold";

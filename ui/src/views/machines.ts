@@ -1,5 +1,6 @@
 import { h, Keyed, setAttr, setOptional, setText, setVar, show } from "../dom";
 import type { Machine } from "../fleet";
+import { onRunner } from "../state";
 import type { Resource } from "../status";
 import type { Context, View } from "../view";
 import { Card } from "./card";
@@ -23,7 +24,8 @@ export class Machines implements View {
     show(this.element, fleet !== null);
     if (!fleet) return;
     this.card.head(texts.t("machines.heading"), formats.count(fleet.machines.length));
-    const { batch } = fleet;
+    // On the runner's own page the card above tells of the batch.
+    const batch = onRunner(state) ? null : fleet.batch;
     const parts = batch ? [texts.t("queue.batch", { done: formats.count(batch.done), total: formats.count(batch.total) })] : [];
     if (batch?.failed) parts.push(texts.plural("queue.failed", batch.failed, { n: formats.count(batch.failed) }));
     if (batch?.eta != null) parts.push(texts.t("queue.eta", { time: formats.duration(batch.eta, true) }));

@@ -1,5 +1,6 @@
 import { h, setAttr, setOptional, setText, setVar, show } from "../dom";
-import type { Level, Tiers } from "../status";
+import type { Level } from "../levels";
+import type { Tiers } from "../status";
 import type { Context } from "../view";
 import { Thresholds, type Tier } from "./thresholds";
 

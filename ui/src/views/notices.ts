@@ -1,5 +1,5 @@
 import { h, Keyed, setText, show } from "../dom";
-import { versionGap } from "../state";
+import { onRunner, versionGap } from "../state";
 import type { Context, View } from "../view";
 
 interface Notice {
@@ -25,7 +25,7 @@ export class Notices implements View {
 function noticesOf({ state, texts }: Context): Notice[] {
   const notices: Notice[] = [];
   if (state.link === "lost") notices.push({ key: "lost", kind: "error", text: texts.t("notice.lost") });
-  if (state.link === "missing") notices.push({ key: "missing", kind: "error", text: texts.t("notice.missing") });
+  if (state.link === "missing" && !onRunner(state)) notices.push({ key: "missing", kind: "error", text: texts.t("notice.missing") });
   if (state.link === "refused") {
     notices.push({ key: "refused", kind: "error", text: texts.t("notice.refused", { message: state.message }) });
   }

@@ -57,7 +57,7 @@ export class Plot {
         width,
         height: HEIGHT,
         legend: { show: false },
-        padding: [8, 4, 0, 0],
+        padding: [8, 16, 0, 0],
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: true, range: () => [this.scene.from, this.scene.to] }, y: { range: [0, 100] } },
         axes: [

@@ -53,7 +53,8 @@ export class Queue implements View {
 
   update(context: Context): void {
     const { state, texts, formats } = context;
-    const { queue, batch } = state.status ?? { queue: null, batch: null };
+    const queue = state.status?.queue ?? null;
+    const batch = state.status?.batch ?? state.fleet?.batch ?? null;
     const some = batch !== null && batch.total > 0;
     const of = some ? texts.t("queue.batch", { done: formats.count(batch.done), total: formats.count(batch.total) }) : "";
     this.card.head(texts.t("queue.heading"), of);
@@ -68,7 +69,7 @@ export class Queue implements View {
     setOptional(this.empty, idle ? texts.t(some || summary ? "queue.over" : "queue.empty") : "");
     setOptional(this.summary, idle && summary ? summaryText(summary, texts, formats) : "");
     const failed = state.jobs?.retryable ?? batch?.failed ?? 0;
-    show(this.retry.element, failed > 0);
+    show(this.retry.element, failed > 0 && state.status !== null);
     this.retry.update(texts.plural("queue.retryFailed", failed, { n: formats.count(failed) }), ready(state));
     show(this.notices.element, !idle && "Notification" in globalThis && Notification.permission === "default");
     this.notices.update(texts.t("queue.notify"), true, { hint: texts.t("queue.notifyHint") });

@@ -21,7 +21,7 @@ export class TimeLine implements View {
   private plot: Plot | null = null;
   private width = 0;
   private context: Context | null = null;
-  private drawn = { at: -Infinity, revision: -1 };
+  private drawn = { at: -Infinity, revision: -1, loads: -1 };
   /** The point that is looked at; null: none. */
   private index: number | null = null;
 
@@ -60,8 +60,8 @@ export class TimeLine implements View {
     const { trail } = context.state;
     // A pixel's worth of seconds, and never more often than once a second.
     const due = this.drawn.at + Math.max(1, this.spans.chosen / this.width);
-    if (!now && (trail.revision === this.drawn.revision || (context.now < due && context.now > this.drawn.at))) return;
-    this.drawn = { at: context.now, revision: trail.revision };
+    if (!now && trail.loads === this.drawn.loads && (trail.revision === this.drawn.revision || (context.now < due && context.now > this.drawn.at))) return;
+    this.drawn = { at: context.now, revision: trail.revision, loads: trail.loads };
     const scene = this.scene(trail, context);
     if (this.plot && this.plot.lines !== scene.data.length - 1) {
       this.plot.destroy();

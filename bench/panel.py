@@ -1,0 +1,192 @@
+"""What the panel costs the browser: size, time to the first reading, CPU at ten events a second, heap over eight hours.
+
+`python bench/panel.py [--seconds 60] [--comfyui]`; needs Chromium and playwright. The page of its own is shown by the
+server of the browser tests, which answers with made-up readings; `--comfyui` also opens the tab in a real ComfyUI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resource_gate.batch.find_comfyui import find_comfyui
+from resource_gate.batch.server_process import ServerProcess, ServerSpec
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 10
+"""Events a second."""
+HOURS = 8
+
+HIDE = """() => {
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def fake_server() -> Any:
+    """The server of the browser tests, and the module that makes its readings."""
+    spec = importlib.util.spec_from_file_location("panel_fakes", ROOT / "tests" / "browser" / "conftest.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def busy_seconds(session: CDPSession) -> float:
+    """Seconds that the page's main thread has worked so far."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
+
+
+def share(session: CDPSession, seconds: float, tick: Any) -> float:
+    """The share of a core that the page takes while `tick` is called `RATE` times a second."""
+    before, start = busy_seconds(session), time.monotonic()
+    count = 0
+    while (passed := time.monotonic() - start) < seconds:
+        tick(count)
+        count += 1
+        time.sleep(max(0.0, start + count / RATE - time.monotonic()))
+    return (busy_seconds(session) - before) / passed
+
+
+def reading(fakes: Any, second: float, number: int) -> dict[str, Any]:
+    """A status as a busy server tells it: all figures move."""
+    status: dict[str, Any] = fakes.example("running")
+    wave = (number * 7 % 100) / 100
+    status["time"] = second
+    status["resources"]["ram"] = fakes.resource((12 + 8 * wave) * fakes.GIB, 32 * fakes.GIB, source="host")
+    status["resources"]["cpu"] = fakes.resource(16 * wave, 16)
+    status["queue"]["progress"] = wave
+    return status
+
+
+def force(server: Any, status: dict[str, Any]) -> None:
+    """Send it whether or not the page holds a lease: what hidden pages cost is asked too."""
+    server._leases = dict.fromkeys(server._sockets, time.monotonic() + 60)
+    server.push(status)
+
+
+def heap(session: CDPSession) -> float:
+    """MB in use after a collection."""
+    session.send("HeapProfiler.collectGarbage")
+    return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
+
+
+def eight_hours(server: Any, fakes: Any, session: CDPSession) -> list[tuple[int, float]]:
+    """Heap by simulated hour: an event a second, an action a minute, a batch event each half minute."""
+    found = []
+    start = time.time()
+    for second in range(HOURS * 3600 + 1):
+        if second % 3600 == 0:
+            time.sleep(3)
+            found.append((second // 3600, heap(session)))
+        force(server, reading(fakes, start + second, second))
+        if second % 60 == 0:
+            server.send("resource_gate.action", fakes.action(start + second))
+        if second % 30 == 0:
+            server.send("resource_gate.batch", {"kind": "ended", "job": None, "count": 1, "summary": None})
+    return found
+
+
+def in_comfyui(browser: Browser) -> float | None:
+    """Milliseconds from the click on the tab to the first meter, in a real ComfyUI; None where there is none."""
+    found = find_comfyui()
+    if found.comfyui is None:
+        return None
+    with (
+        tempfile.TemporaryDirectory() as base,
+        ServerProcess(ServerSpec(found.comfyui), Path(base)) as server,
+    ):
+        page = browser.new_page()
+        page.request.post(f"{server.url}/api/settings", data={"Comfy.TutorialCompleted": True})
+        page.goto(server.url)
+        tab = page.locator('.resource-gate-tab-button, [data-testid="resource-gate-tab-button"]').first
+        tab.wait_for(timeout=60_000)
+        page.wait_for_timeout(3000)
+        times = []
+        for _ in range(5):
+            times.append(page.evaluate(OPEN))
+            tab.click()
+            page.locator(".resource-gate").wait_for(state="detached")
+        page.close()
+        return sorted(times)[2]
+
+
+OPEN = """() => new Promise((done) => {
+  const start = performance.now();
+  const look = () => {
+    const live = document.querySelector('.rg-link[data-link="live"]');
+    if (live && document.querySelector(".resource-gate .rg-meter")) done(performance.now() - start);
+    else requestAnimationFrame(look);
+  };
+  document.querySelector('.resource-gate-tab-button, [data-testid="resource-gate-tab-button"]').click();
+  look();
+})"""
+
+
+def first_reading(page: Page, url: str) -> float:
+    """Milliseconds from opening the page of its own to the first meter."""
+    start = time.monotonic()
+    page.goto(url)
+    page.locator(".rg-meter").first.wait_for()
+    return (time.monotonic() - start) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--comfyui", action="store_true")
+    options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    bundle = (ROOT / "web" / "resource_gate.js").read_bytes()
+    print(f"built file            {len(bundle) / 1024:.1f} KB, {len(gzip.compress(bundle, 9)) / 1024:.1f} KB gzip")
+    fakes = fake_server()
+    server = fakes.StatusServer()
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, fakes.CHROMIUMS)))
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=list(fakes.FLAGS))
+        page = browser.new_page(viewport={"width": 360, "height": 900})
+        server.status = fakes.example("running")
+        print(f"page: first reading   {first_reading(page, server.url):.0f} ms")
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        page.wait_for_timeout(3000)
+        still = share(session, options.seconds / 3, lambda n: None)
+        print(f"shown, no events      {still:.2%} of a core")
+        shown = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        print(f"shown, {RATE} Hz          {shown:.2%} of a core")
+        page.evaluate(HIDE)
+        hidden = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        print(
+            f"hidden, {RATE} Hz         {hidden:.2%} of a core (pushed all the same; the server stops with the lease)"
+        )
+        page.reload()
+        page.locator(".rg-meter").first.wait_for()
+        page.wait_for_timeout(2000)
+        for hour, size in eight_hours(server, fakes, session):
+            print(f"heap after {hour} h        {size:.2f} MB")
+        if options.comfyui:
+            taken = in_comfyui(browser)
+            print(
+                "ComfyUI: tab to first reading "
+                + ("no ComfyUI here" if taken is None else f"{taken:.0f} ms (median of 5)")
+            )
+        browser.close()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
