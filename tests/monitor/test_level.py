@@ -88,3 +88,28 @@ def test_a_use_that_swings_between_enter_and_leave_changes_the_level_once():
     hysteresis = Hysteresis(Tiers())
     levels = [hysteresis.update(used, 1000) for used in [851, 849, 852, 848, 855, 810] * 20]
     assert set(levels) == {W}
+
+
+def test_normal_begins_at_nothing():
+    assert entry_of(N, 1000, Tiers()) == 0.0
+
+
+def test_a_limit_of_one_byte_is_a_limit():
+    assert level_of(1, 1, Tiers()) is E
+
+
+def test_exactly_as_many_bytes_free_as_allowed_is_the_level():
+    assert [level_of(used, 1000, FREE) for used in (700, 699)] == [W, N]
+
+
+def test_a_level_by_bytes_free_is_held_at_exactly_its_margin():
+    hysteresis = Hysteresis(Tiers(warning=0.99, critical=0.99, emergency=0.99, leave=0.1, warning_free=300))
+    hysteresis.update(700, 1000)
+    assert hysteresis.after(600, 1000) is W
+    assert hysteresis.after(599, 1000) is N
+
+
+def test_a_level_that_was_never_entered_is_not_held():
+    hysteresis = Hysteresis(Tiers())
+    hysteresis.update(860, 1000)
+    assert hysteresis.update(899, 1000) is W  # critical would hold at 899, had it been entered
