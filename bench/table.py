@@ -62,6 +62,7 @@ BENCHES = (
     Bench("react", "python bench/react.py"),
     Bench("start_up", "python bench/start_up.py"),
     Bench("load", "python bench/load.py"),
+    Bench("conformance", "python bench/conformance.py"),
     Bench("requirements", "python bench/requirements.py"),
     Bench("mutation", "python bench/mutation.py"),
 )
@@ -89,6 +90,14 @@ def freed(figures: Figures) -> str:
 
 def mutants(figures: Figures) -> str:
     return ", ".join(f"{name} {found['killed'] / max(1, found['mutants']):.0%}" for name, found in figures.items())
+
+
+def counts(figures: Figures) -> str:
+    def told(found: Mapping[str, int]) -> str:
+        return ", ".join(f"{found[k]} {k}" for k in ("passed", "failed", "error", "skipped") if found.get(k))
+
+    same = "the same" if not figures["differ"] else f"{figures['differ']} differ"
+    return f"without: {told(figures['without'])}; with: {told(figures['with'])}; {same}"
 
 
 ROWS = (
@@ -124,6 +133,7 @@ ROWS = (
             f"{f['threads_grown']:+.0f} threads"
         ),
     ),
+    Row("ComfyUI's own tests/execution, default cache included", "same counts", "conformance", counts),
     Row(
         "beside the requirements of 20 packs: versions moved",
         "0",
