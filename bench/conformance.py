@@ -23,21 +23,28 @@ from pathlib import Path
 from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = (".git", ".venv", "venv", "models", "output", "input", "temp", "user", "custom_nodes", "__pycache__")
-OURS_LEFT_OUT = (".git", ".venv", "node_modules", "build", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache")
+LEFT_OUT = {".git", ".venv", "venv", "models", "output", "input", "temp", "user", "custom_nodes"}
+OURS_LEFT_OUT = {".git", ".venv", "build", "ui", "tests", "ComfyUI", ".hypothesis", ".mypy_cache", ".ruff_cache"}
+"""Both at the top only: ComfyUI has packages of the name `models` further down."""
 
 FIRST_MODE = '        { "extra_args" : ["--cache-classic"], "should_cache_results" : True },\n'
 DEFAULT_MODE = '        { "extra_args" : [], "should_cache_results" : True },\n'
 
 
+def copy(source: Path, target: Path, left_out: set[str]) -> None:
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {n for n in names if n == "__pycache__" or (Path(folder) == source and n in left_out)}
+
+    shutil.copytree(source, target, ignore=ignored, symlinks=True)
+
+
 def prepare(comfyui: ComfyUI, tree: Path, extension: bool) -> int:
     """Copy the checkout; return to how many of its files the default mode was added."""
-    shutil.copytree(comfyui.path, tree, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+    copy(comfyui.path, tree, LEFT_OUT)
     for name in ("models", "output", "input", "temp", "user", "custom_nodes"):
         (tree / name).mkdir(exist_ok=True)
     if extension:
-        ignore = shutil.ignore_patterns(*OURS_LEFT_OUT)
-        shutil.copytree(ROOT, tree / "custom_nodes" / "resource-gate", ignore=ignore, symlinks=True)
+        copy(ROOT, tree / "custom_nodes" / "resource-gate", OURS_LEFT_OUT)
     changed = 0
     for path in sorted((tree / "tests" / "execution").glob("test_*.py")):
         text = path.read_text("utf-8")

@@ -41,7 +41,17 @@ name = "local"
 exclude-operators = {untold}
 """
 
-COPIED = ("__pycache__", ".git", ".venv", "node_modules", "build", ".mypy_cache", ".ruff_cache", ".hypothesis")
+NOT_COPIED = (
+    "ComfyUI",
+    "__pycache__",
+    ".git",
+    ".venv",
+    "node_modules",
+    "build",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+)
 
 UNTOLD = ["core/ReplaceBinaryOperator_BitOr_.*"]
 """`X | None` in an annotation, which nobody evaluates, is no code that a test could notice."""
@@ -96,7 +106,7 @@ def main() -> int:
     figures: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*COPIED), symlinks=True)
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         (tree / "build" / "typing").mkdir(parents=True)
         (tree / "build" / "typing" / "resource_gate").symlink_to(tree)
         for name in options.only or MODULES:
