@@ -113,3 +113,29 @@ def test_a_level_that_was_never_entered_is_not_held():
     hysteresis = Hysteresis(Tiers())
     hysteresis.update(860, 1000)
     assert hysteresis.update(899, 1000) is W  # critical would hold at 899, had it been entered
+
+
+def test_bytes_free_count_with_more_than_half_left_too():
+    roomy = Tiers(warning=0.99, critical=0.99, emergency=0.99, warning_free=700)
+    assert level_of(300, 1000, roomy) is W
+    assert level_of(290, 1000, roomy) is N
+    hysteresis = Hysteresis(roomy)
+    hysteresis.update(300, 1000)
+    assert [hysteresis.after(used, 1000) for used in (270, 250, 249)] == [W, W, N]
+
+
+def test_the_entry_value_is_the_lesser_of_share_and_bytes_free():
+    assert entry_of(W, 1000, Tiers(warning=0.5, warning_free=10)) == 500.0
+    assert entry_of(W, 1000, Tiers(warning=0.5, warning_free=600)) == 400.0
+
+
+def test_between_its_leave_value_and_its_bytes_free_a_level_is_held():
+    hysteresis = Hysteresis(Tiers(warning=0.99, critical=0.99, emergency=0.99, warning_free=300))
+    hysteresis.update(700, 1000)
+    assert hysteresis.after(670, 1000) is W
+
+
+def test_shares_of_one_are_a_limit_like_any_other():
+    hysteresis = Hysteresis(Tiers())
+    hysteresis.update(0.99, 1.0)
+    assert hysteresis.after(0.91, 1.0) is E
