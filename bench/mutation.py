@@ -23,7 +23,10 @@ MODULES = {
         ["tests/monitor/test_level.py", "tests/monitor/test_sampler.py"],
     ),
     "ladder": (["reclaim/ladder.py"], ["tests/reclaim/test_ladder_edges.py", "tests/reclaim/test_ladder.py"]),
-    "journal": (["gate/journal.py"], ["tests/gate/test_journal.py", "tests/gate/test_journal_file.py"]),
+    "journal": (
+        ["gate/journal.py"],
+        ["tests/gate/test_journal.py", "tests/gate/test_journal_edges.py", "tests/gate/test_journal_file.py"],
+    ),
 }
 """Name → what is changed, and the tests that are to notice."""
 
