@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz
+.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench
 
 demo: setup
 	$(BIN)/resource-gate demo
@@ -61,3 +61,17 @@ fuzz: setup
 		FUZZ_EXAMPLES=500 $(PYTEST) tests/fuzz -q --show-capture=no --tb=short --hypothesis-seed=$$(date +%N | sed 's/^0*//') || exit 1; \
 		rounds=$$((rounds + 1)); \
 	done; echo "$$rounds rounds of fuzzing in $(MINUTES) minutes found nothing"
+
+# What the tests reach, by branch, of the rooms that decide.
+coverage: setup
+	$(BIN)/coverage run -m pytest -m "not live and not browser" -q
+	$(BIN)/coverage report
+
+# Whether the tests would notice a change; half an hour.
+mutation: setup
+	$(BIN)/pip install --quiet 'cosmic-ray>=8.3'
+	$(BIN)/python bench/mutation.py
+
+# All that is measured, and the README's table of it. One again: .venv/bin/python bench/table.py --run react
+bench: setup
+	$(BIN)/python bench/table.py

@@ -10,16 +10,22 @@ from aiohttp import web
 
 from .routes import answered
 
+PATIENCE = 20.0
+"""Seconds: a sleeping disk needs ten. After that a driver or a network drive hangs, which is an answer, too."""
+
 
 class DoctorRoute:
-    """The handler.
+    """The handler. One report at a time, however many ask: a driver that hangs must not take a thread for each.
 
     Args:
         report: makes it; looks at disks and driver, so it is called in a thread.
+        patience: seconds to wait for it.
     """
 
-    def __init__(self, report: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, report: Callable[[], dict[str, Any]], patience: float = PATIENCE) -> None:
         self._report = report
+        self._patience = patience
+        self._making: asyncio.Task[dict[str, Any]] | None = None
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register it."""
@@ -27,4 +33,11 @@ class DoctorRoute:
 
     async def doctor(self, request: web.Request) -> web.Response:
         """`GET doctor`: versions, readings and their sources, hooks, last actions, advice; nothing private."""
-        return web.json_response(await asyncio.to_thread(self._report))
+        making = self._making
+        if making is None or making.done():
+            making = self._making = asyncio.create_task(asyncio.to_thread(self._report))
+        done, _ = await asyncio.wait({making}, timeout=self._patience)
+        if not done:
+            why = f"a disk or the GPU's driver gave no answer in {self._patience:.0f} s; status tells what is read"
+            return web.json_response({"error": {"message": why, "fields": []}}, status=503)
+        return web.json_response(making.result())

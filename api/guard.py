@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 BURST = 20
 """Changes in a row that are taken: more than hands can press, and than a script needs."""
 
-RATE = 2.0
+RATE = 5.0
 """Changes a second in the long run, for each route."""
 
 

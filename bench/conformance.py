@@ -1,104 +1,107 @@
-"""ComfyUI's own execution tests, without the extension and with it: the counts have to be the same.
+"""ComfyUI's own `tests/execution`, without and with the extension: are the counts the same, test by test?
 
-They run unchanged from a copy, in ComfyUI's three cache modes and, which they leave out themselves, in its default one.
-Needs `pytest pytest-aiohttp pytest-asyncio websocket-client` in ComfyUI's environment.
+On a copy of the checkout (models and outputs left out), so that nothing of it is touched. Its tests start their servers
+with three cache modes; the default one is added to the list in the copy. The ComfyUI's Python needs `pytest
+pytest-aiohttp pytest-asyncio websocket-client`.
+
+    python bench/conformance.py [--match test_lazy_input] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import re
 import shutil
-import socket
-import stat
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
-from resource_gate.batch.find_comfyui import find_comfyui
+from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
 
-EXTENSION = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).parents[1]
+LEFT_OUT = {".git", ".venv", "venv", "models", "output", "input", "temp", "user", "custom_nodes"}
+OURS_LEFT_OUT = {".git", ".venv", "build", "ui", "tests", "ComfyUI", ".hypothesis", ".mypy_cache", ".ruff_cache"}
+"""Both at the top only: ComfyUI has packages of the name `models` further down."""
 
-NOT_LINKED = {"tests", "output", "user", "temp", ".git"}
-
-CACHE_NONE = '{ "extra_args" : ["--cache-none"], "should_cache_results" : False },'
-CACHE_DEFAULT = '{ "extra_args" : [], "should_cache_results" : True },'
-
-COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
-
-
-def add_default_cache(tests: Path) -> None:
-    """Let the copies start their servers in the default cache mode too."""
-    execution = tests / "execution" / "test_execution.py"
-    text = execution.read_text()
-    if CACHE_NONE not in text:
-        sys.exit(f"{execution.name} no longer lists its cache modes as this script knows them")
-    execution.write_text(text.replace(CACHE_NONE, f"{CACHE_NONE}\n        {CACHE_DEFAULT}"))
+FIRST_MODE = '        { "extra_args" : ["--cache-classic"], "should_cache_results" : True },\n'
+DEFAULT_MODE = '        { "extra_args" : [], "should_cache_results" : True },\n'
 
 
-def lay_out(folder: Path, comfyui: Path, python: Path, extension: bool) -> None:
-    """A folder that looks like the checkout, with tests of its own and a `python` that writes beside them."""
-    for entry in comfyui.iterdir():
-        if entry.name not in NOT_LINKED:
-            (folder / entry.name).symlink_to(entry)
-    tests = folder / "tests"
-    shutil.copytree(comfyui / "tests", tests, ignore=shutil.ignore_patterns("samples", "__pycache__"))
-    add_default_cache(tests)
+def copy(source: Path, target: Path, left_out: set[str]) -> None:
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {n for n in names if n == "__pycache__" or (Path(folder) == source and n in left_out)}
+
+    shutil.copytree(source, target, ignore=ignored, symlinks=True)
+
+
+def prepare(comfyui: ComfyUI, tree: Path, extension: bool) -> int:
+    """Copy the checkout; return to how many of its files the default mode was added."""
+    copy(comfyui.path, tree, LEFT_OUT)
+    for name in ("models", "output", "input", "temp", "user", "custom_nodes"):
+        (tree / name).mkdir(exist_ok=True)
     if extension:
-        nodes = folder / "with" / "custom_nodes"
-        nodes.mkdir(parents=True)
-        (nodes / "resource-gate").symlink_to(EXTENSION)
-        paths = tests / "execution" / "extra_model_paths.yaml"
-        paths.write_text(f"{paths.read_text()}\nresource_gate:\n    custom_nodes: {nodes}\n")
-    shim = folder / "bin" / "python"
-    shim.parent.mkdir()
-    own = f"--user-directory {folder}/user --temp-directory {folder} --database-url sqlite:///{folder}/comfy.db"
-    shim.write_text(f'#!/bin/sh\ncase "$1" in main.py) exec {python} "$@" {own};; esac\nexec {python} "$@"\n')
-    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    (folder / "user").mkdir()
+        copy(ROOT, tree / "custom_nodes" / "resource-gate", OURS_LEFT_OUT)
+    changed = 0
+    for path in sorted((tree / "tests" / "execution").glob("test_*.py")):
+        text = path.read_text("utf-8")
+        if FIRST_MODE in text:
+            path.write_text(text.replace(FIRST_MODE, DEFAULT_MODE + FIRST_MODE), "utf-8")
+            changed += 1
+    return changed
 
 
-def run(comfyui: Path, python: Path, extension: bool) -> tuple[dict[str, int], str]:
-    """Run them once; return the counts by outcome, and pytest's last lines."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        lay_out(folder, comfyui, python, extension)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [str(python), "-m", "pytest", "tests/execution", "-q", "--skip-timing-checks", "--port", str(port)]
-        environment = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-        done = subprocess.run(
-            [*command, "-p", "no:cacheprovider", "--output_dir", str(folder / "samples")],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        lines = done.stdout.strip().splitlines()
-        seen = (folder / "user" / "__resource_gate" / "journal.sqlite3").exists()
-        last = lines[-1] if lines else done.stderr[-500:]
-        failures = "\n".join(line for line in lines if line.startswith(("FAILED", "ERROR")))
-        note = f"{last}\n{failures}".strip() + (f"\nthe extension ran: {seen}" if extension else "")
-        return {what: int(count) for count, what in COUNTS.findall(last)}, note
+def outcomes(comfyui: ComfyUI, tree: Path, port: int, match: str | None) -> dict[str, str]:
+    """Test → passed, failed, error or skipped."""
+    report = tree / "report.xml"
+    command = [str(comfyui.python), "-m", "pytest", "tests/execution", "-q", "--skip-timing-checks"]
+    command += ["--port", str(port), "--output_dir", str(tree / "output"), f"--junitxml={report}"]
+    command += ["-k", match] if match else []
+    path = f"{comfyui.python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        command, cwd=tree, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    if not report.is_file():
+        raise SystemExit(f"ComfyUI's tests did not run:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        bad = next((c.tag for c in case if c.tag in ("failure", "error", "skipped")), "passed")
+        found[f"{case.get('classname')}::{case.get('name')}"] = {"failure": "failed"}.get(bad, bad)
+    return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("stock", "gate"), help="one of the two")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8199)
+    parser.add_argument("--match", metavar="WORDS", help="only these tests, as pytest's -k")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     finding = find_comfyui()
     if finding.comfyui is None:
-        sys.exit(finding.reason)
-    found = finding.comfyui
-    counts = {}
-    for name in ("stock", "gate"):
-        if options.only in (None, name):
-            counts[name], last = run(found.path, found.python, name == "gate")
-            print(f"{name}: {last}", flush=True)
-    return 0 if len({tuple(sorted(c.items())) for c in counts.values()}) == 1 else 1
+        print(f"No ComfyUI: {finding.reason}")
+        return 2
+    found: dict[str, dict[str, str]] = {}
+    for name, extension in (("without", False), ("with", True)):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder) / "ComfyUI"
+            files = prepare(finding.comfyui, tree, extension)
+            found[name] = outcomes(finding.comfyui, tree, options.port, options.match)
+        print(f"{name}: {dict(Counter(found[name].values()))}; default cache mode in {files} files", flush=True)
+    differ = {
+        test: (found["without"].get(test, "missing"), found["with"].get(test, "missing"))
+        for test in sorted({*found["without"], *found["with"]})
+        if found["without"].get(test) != found["with"].get(test)
+    }
+    for test, (without, together) in differ.items():
+        print(f"{test}: {without} without, {together} with")
+    print(f"{len(differ)} of {len(found['with'])} tests differ")
+    if options.json:
+        figures = {name: dict(Counter(each.values())) for name, each in found.items()} | {"differ": len(differ)}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    return 1 if differ else 0
 
 
 if __name__ == "__main__":

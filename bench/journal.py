@@ -64,14 +64,19 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--folder", type=Path, help="on the disk to measure; a temporary one otherwise")
     parser.add_argument("--at-once", action="store_true", help="nothing is written behind the prompts' backs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     chosen = parser.parse_args()
+    figures = {}
     for size in (2_000, 20_000, 200_000):
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
             cost = measure(Path(folder), chosen.prompts, size, at_once=chosen.at_once)
         each = {name: (statistics.median(v), statistics.quantiles(v, n=100)[98]) for name, v in cost.items()}
         told = ", ".join(f"{name} {median:.0f}/{p99:.0f}" for name, (median, p99) in each.items())
         whole = sum(median * (NODES if name == "node" else 1) for name, (median, _) in each.items() if name != "disk")
+        figures[f"{size // 1000}_kb"] = {"prompt_us": whole, **{name: median for name, (median, _) in each.items()}}
         print(f"graph {size // 1000:>3} KB: {told} µs (median/p99); a prompt of {NODES} nodes {whole:.0f} µs")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import mmap
 import os
 import random
@@ -178,7 +179,7 @@ def reaction(parent: Path, limit: int, rate: float, pause: float) -> tuple[float
         return float(alarm[0]) - float(filled[0]), float(filled[1])
 
 
-def reactions(parent: Path, runs: int, limit: int, rate: float) -> None:
+def reactions(parent: Path, runs: int, limit: int, rate: float) -> dict[str, float]:
     chance = random.Random(1)
     times, rates = [], []
     for _ in range(runs):
@@ -191,6 +192,7 @@ def reactions(parent: Path, runs: int, limit: int, rate: float) -> None:
         f"{runs} runs, limit {limit // MIB} MiB, hog {statistics.median(rates):.0f} MB/s: from {THRESHOLD:.0%} to the "
         f"listener p50 {statistics.median(times):.0f} ms, p99 {p99:.0f} ms, least {times[0]:.0f}, most {times[-1]:.0f}"
     )
+    return {"p50_ms": statistics.median(times), "p99_ms": p99, "most_ms": times[-1], "runs": runs}
 
 
 def alarms(parent: Path, folder: Path) -> None:
@@ -225,6 +227,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=2048, help="MiB")
     parser.add_argument("--cgroup", type=Path, help="a memory cgroup that may have children")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the file is made")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--role", choices=["watch", "fill", "map"], help=argparse.SUPPRESS)
     parser.add_argument("--until", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -238,7 +241,9 @@ def main() -> None:
     else:
         parent = options.cgroup or find_parent()
         alarms(parent, options.folder)
-        reactions(parent, options.runs, options.limit * MIB, options.rate * 1e6)
+        figures = reactions(parent, options.runs, options.limit * MIB, options.rate * 1e6)
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each row of CPU seconds runs")
     parser.add_argument("--samples", type=int, default=5000, help="how often each call is timed")
     parser.add_argument("--files", type=int, default=1000, help="files in the temp folder that is watched")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--only", choices=[*INTERVALS, "loop"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -146,12 +147,16 @@ def main() -> None:
             folder.mkdir()
             for i in range(options.files):
                 (folder / f"{i}.png").write_bytes(b"x" * 100)
-            report(options.samples, options.seconds, folder)
+            figures = report(options.samples, options.seconds, folder)
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
-def report(samples: int, seconds: float, folder: Path) -> None:
+def report(samples: int, seconds: float, folder: Path) -> dict[str, dict[str, float]]:
+    figures: dict[str, dict[str, float]] = {"call_us": {}, "cpu_s_per_min": {}}
     print(f"{'call':42}{'p50 µs':>10}{'p99 µs':>10}")
     for name, times in costs(samples, folder).items():
+        figures["call_us"][name] = statistics.median(times)
         print(f"{name:42}{statistics.median(times):10.1f}{percentile(times, 0.99):10.1f}")
     rows = {
         "rest": "5 s, ample headroom",
@@ -161,9 +166,12 @@ def report(samples: int, seconds: float, folder: Path) -> None:
     print(f"\n{'interval':42}{'CPU s/min':>10}{'samples':>10}{'late p99 ms':>13}")
     for case, name in rows.items():
         told = in_a_fresh_process("--only", case, "--seconds", str(seconds), "--folder", str(folder))
+        figures["cpu_s_per_min"][case] = told["cpu"]
         print(f"{name:42}{told['cpu']:10.4f}{told['samples']:10.0f}{told['late']:13.2f}")
     loop = in_a_fresh_process("--only", "loop", "--seconds", str(seconds), "--folder", str(folder))
+    figures["loop_p99_ms"] = loop
     print(f"\nevent loop p99: {loop['without']:.2f} ms without, {loop['with']:.2f} ms with samples each 0.1 s")
+    return figures
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from ..reclaim.action import human
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Line by line, in Markdown."""
     host = report["host"]
-    on = f"{host['name']} {host['version']}" if host else "no server asked"
-    yield f"Resource Gate {report['version']} on {on}"
+    on = f" on {host['name']} {host['version']}" if host else ", no server asked"
+    yield f"Resource Gate {report['version']}{on}"
     yield from _machine(report["machine"])
     if host:
         yield from _running(report)

@@ -31,6 +31,9 @@ LONGEST = 200
 HEADER = struct.Struct("<II")
 """Length and CRC-32 of the JSON text behind it."""
 
+WRITING = ([str, int, int, str], [str, int])
+"""Types of what is noted of an output node; the second as an earlier version noted it."""
+
 
 @dataclass
 class Note:
@@ -100,7 +103,7 @@ def _note(known: dict[str, Any]) -> Note:
         note.node if isinstance(note.node, str) else "",
         note.ram if isinstance(note.ram, int) else 0,
         {d: b for d, b in _items(note.vram) if isinstance(b, int)},
-        {n: w for n, w in _items(note.writing) if isinstance(w, list) and list(map(type, w)) == [str, int]},
+        {n: w for n, w in _items(note.writing) if isinstance(w, list) and list(map(type, w)) in WRITING},
     )
 
 

@@ -25,3 +25,40 @@ async def test_the_report_is_made_in_a_thread_and_answered_as_it_is():
         answer = await client.get("/resource_gate/doctor")
         assert answer.status == 200 and await answer.json() == {"version": "1"}
     assert made_on[0] is not threading.current_thread()
+
+
+async def test_a_driver_that_hangs_takes_one_thread_however_many_ask_and_that_is_told():
+    began, go_on = [], threading.Event()
+
+    def report():
+        began.append(1)
+        go_on.wait(30)
+        return {"version": "1"}
+
+    table = web.RouteTableDef()
+    DoctorRoute(report, patience=0.05).add_to(table)
+    app = web.Application()
+    app.add_routes(table)
+    async with TestClient(TestServer(app)) as client:
+        answers = [await client.get("/resource_gate/doctor") for _ in range(5)]
+        assert [a.status for a in answers] == [503] * 5
+        assert "gave no answer" in (await answers[0].json())["error"]["message"]
+        assert began == [1]
+        go_on.set()
+
+
+async def test_a_report_that_fails_is_told_and_made_anew_the_next_time():
+    def report():
+        made.append(1)
+        if len(made) == 1:
+            raise RuntimeError("no")
+        return {"version": "2"}
+
+    made = []
+    table = web.RouteTableDef()
+    DoctorRoute(report).add_to(table)
+    app = web.Application()
+    app.add_routes(table)
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/resource_gate/doctor")).status == 500
+        assert await (await client.get("/resource_gate/doctor")).json() == {"version": "2"}

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.guard import BURST, RATE, Bucket, foreign
+from resource_gate.api.routes import Routes, answered
 
 JSON = {"Content-Type": "application/json"}
 CHANGES = ("free", "pause", "resume", "settings")
@@ -57,7 +58,6 @@ async def test_a_page_of_another_site_changes_nothing_even_with_json(client, act
 
 async def test_comfyuis_cors_header_does_not_let_another_site_change_anything(actions, watchers):
     """The middleware is that of ComfyUI under `--enable-cors-header`: it answers each preflight with yes."""
-    from resource_gate.api.routes import Routes
 
     @web.middleware
     async def cors(request, handler):
@@ -87,13 +87,36 @@ async def test_a_change_by_get_is_not_known(client, actions, route):
     assert actions.asked == []
 
 
-async def test_a_flood_is_stopped_and_told_when_to_come_again(client, actions):
-    answers = [await client.post("/resource_gate/pause", json={}) for _ in range(BURST + 5)]
-    refused = [a for a in answers if a.status == 429]
-    assert refused and all(a.headers["Retry-After"] == "1" for a in refused)
-    assert len(actions.asked) == len(answers) - len(refused) >= BURST
-    # One route's flood is not another's.
-    assert (await client.post("/resource_gate/resume", json={})).status == 200
+async def test_a_flood_is_stopped_and_told_when_to_come_again(clock):
+    done = []
+
+    async def change(request):
+        done.append(request.path)
+        return web.json_response({})
+
+    app = web.Application()
+    for path in ("/one", "/other"):
+        app.router.add_post(path, answered(change, Bucket(clock=clock)))
+    async with TestClient(TestServer(app)) as client:
+        answers = [await client.post("/one", json={}) for _ in range(BURST + 5)]
+        assert [a.status for a in answers] == [200] * BURST + [429] * 5
+        assert all(a.headers["Retry-After"] == "1" for a in answers[BURST:])
+        assert "try again in 1 s" in (await answers[-1].json())["error"]["message"]
+        assert len(done) == BURST
+        # One route's flood is not another's, and it is over with time.
+        assert (await client.post("/other", json={})).status == 200
+        clock.now += 1.0
+        assert (await client.post("/one", json={})).status == 200
+
+
+async def test_looking_is_never_stopped(clock):
+    async def look(request):
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/look", answered(look, Bucket(burst=1, clock=clock)))
+    async with TestClient(TestServer(app)) as client:
+        assert {(await client.get("/look")).status for _ in range(5)} == {200}
 
 
 def test_a_bucket_fills_again_with_time(clock):

@@ -88,3 +88,54 @@ def test_a_use_that_swings_between_enter_and_leave_changes_the_level_once():
     hysteresis = Hysteresis(Tiers())
     levels = [hysteresis.update(used, 1000) for used in [851, 849, 852, 848, 855, 810] * 20]
     assert set(levels) == {W}
+
+
+def test_normal_begins_at_nothing():
+    assert entry_of(N, 1000, Tiers()) == 0.0
+
+
+def test_a_limit_of_one_byte_is_a_limit():
+    assert level_of(1, 1, Tiers()) is E
+
+
+def test_exactly_as_many_bytes_free_as_allowed_is_the_level():
+    assert [level_of(used, 1000, FREE) for used in (700, 699)] == [W, N]
+
+
+def test_a_level_by_bytes_free_is_held_at_exactly_its_margin():
+    hysteresis = Hysteresis(Tiers(warning=0.99, critical=0.99, emergency=0.99, leave=0.1, warning_free=300))
+    hysteresis.update(700, 1000)
+    assert hysteresis.after(600, 1000) is W
+    assert hysteresis.after(599, 1000) is N
+
+
+def test_a_level_that_was_never_entered_is_not_held():
+    hysteresis = Hysteresis(Tiers())
+    hysteresis.update(860, 1000)
+    assert hysteresis.update(899, 1000) is W  # critical would hold at 899, had it been entered
+
+
+def test_bytes_free_count_with_more_than_half_left_too():
+    roomy = Tiers(warning=0.99, critical=0.99, emergency=0.99, warning_free=700)
+    assert level_of(300, 1000, roomy) is W
+    assert level_of(290, 1000, roomy) is N
+    hysteresis = Hysteresis(roomy)
+    hysteresis.update(300, 1000)
+    assert [hysteresis.after(used, 1000) for used in (270, 250, 249)] == [W, W, N]
+
+
+def test_the_entry_value_is_the_lesser_of_share_and_bytes_free():
+    assert entry_of(W, 1000, Tiers(warning=0.5, warning_free=10)) == 500.0
+    assert entry_of(W, 1000, Tiers(warning=0.5, warning_free=600)) == 400.0
+
+
+def test_between_its_leave_value_and_its_bytes_free_a_level_is_held():
+    hysteresis = Hysteresis(Tiers(warning=0.99, critical=0.99, emergency=0.99, warning_free=300))
+    hysteresis.update(700, 1000)
+    assert hysteresis.after(670, 1000) is W
+
+
+def test_shares_of_one_are_a_limit_like_any_other():
+    hysteresis = Hysteresis(Tiers())
+    hysteresis.update(0.99, 1.0)
+    assert hysteresis.after(0.91, 1.0) is E

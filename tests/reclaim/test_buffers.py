@@ -80,3 +80,47 @@ def test_the_working_set_is_emptied_where_the_system_offers_it_and_nowhere_else(
     assert emptied == [True]
     if os.name == "posix":
         assert OwnWorkingSet().estimate("ram", AT) == 0
+
+
+def test_a_file_that_cannot_be_opened_is_passed_over(written):
+    (written / "video" / "new.mp4").chmod(0)
+    told = []
+    rung = WrittenFiles(lambda: [written], told.append)
+    if os.access(written / "video" / "new.mp4", os.R_OK):  # root may read all: then it is gone instead
+        found = list(rung._recent())
+        (written / "video" / "new.mp4").unlink()
+        rung._recent = lambda: iter(found)
+    _, said = rung.free("ram", AT, None)
+    assert told == [] and "0 bytes" in said
+
+
+def test_a_system_without_the_call_has_nothing_to_offer(written):
+    rung = WrittenFiles(lambda: [written], lambda descriptor: None)
+    rung._advise = None
+    assert rung.estimate("ram", AT) == 0
+    assert rung.free("ram", AT, None)[0] == 0
+
+
+def test_so_many_files_are_looked_at_and_no_more(tmp_path):
+    from resource_gate.reclaim.buffers import MAX_FILES
+
+    for number in range(MAX_FILES + 5):
+        (tmp_path / f"{number}.png").touch()
+    assert len(list(WrittenFiles(lambda: [tmp_path, None], lambda d: None)._recent())) == MAX_FILES
+
+
+def test_the_kernel_is_told_through_a_descriptor_of_the_file(written):
+    rung = WrittenFiles(lambda: [written])
+    if hasattr(os, "posix_fadvise"):
+        assert rung.estimate("ram", AT) == 3000
+        assert rung.free("ram", AT, None) == (0, "let 3 KB of written files go from the page cache")
+    else:
+        assert rung.estimate("ram", AT) == 0
+
+
+def test_the_own_working_set_does_nothing_on_other_systems():
+    import sys
+
+    rung = OwnWorkingSet()
+    assert rung.estimate("ram", AT) is (None if sys.platform == "win32" else 0)
+    assert rung.free("ram", AT, None) == (None, "emptied the own working set")

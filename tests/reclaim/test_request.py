@@ -105,3 +105,11 @@ def test_a_goal_is_one_of_ram_and_what_is_short_of_it_is_told(ladder, host):
     assert [a.resource for a in freed.actions] == ["ram"]
     answer = freed.as_dict()
     assert answer["goal"] == 10 * BIG and answer["short"] == 10 * BIG - freed.freed > 0
+
+
+def test_freeing_soon_waits_for_nothing_and_is_done_at_the_next_boundary(ladder, host, memory):
+    before = memory.used
+    FreeRequest(ladder, host, sample, lambda: True).free_soon(Level.EMERGENCY, "nobody is here")
+    assert memory.used == before and len(host.work) == 1
+    host.at_boundary(Place.BETWEEN_PROMPTS)
+    assert memory.used == before - 5 * BIG

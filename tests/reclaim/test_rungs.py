@@ -306,3 +306,11 @@ def test_where_one_output_suffices_the_smallest_such_goes(host):
     host.cached = [output("huge", 1900 * MB), output("fits", 470 * MB), output("small", 20 * MB)]
     rung(host).free("ram", AT, 400 * MB)
     assert host.dropped == ["fits"]
+
+
+def test_trimming_the_heap_of_this_process_raises_nothing_on_any_system():
+    from resource_gate.reclaim.rungs import trim_heap
+
+    block = [bytes(1000) for _ in range(1000)]
+    del block
+    trim_heap()
