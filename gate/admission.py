@@ -197,13 +197,14 @@ class Admission:
         self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
 
     def _free(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> MemoryReading:
-        """Free what the prompt will need beyond the room there is; where that is not known, what the thresholds say."""
+        """Free what the prompt lacks; where that is not borne out, what the thresholds ask for if that is more."""
         if not settings.reclaim.enabled:
             return reading
-        shortage = None if need is None else shortage_for(job, reading, settings.ram, need)
-        if shortage is None:
-            level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
-            shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
+        level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
+        shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
+        lacks = None if need is None else shortage_for(job, reading, settings.ram, need)
+        if need is not None and lacks is not None and (need.confirmed or (lacks.goal or 0) > (shortage.goal or 0)):
+            shortage = lacks
         self._ladder.climb(shortage, Place.BETWEEN_PROMPTS)
         return self._read()
 

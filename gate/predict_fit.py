@@ -13,7 +13,7 @@ from dataclasses import dataclass
 DECAY = 0.97
 """Weight of a run against the next newer one: after 23 runs it counts half."""
 
-PRIOR_SPREAD = 0.06
+PRIOR_SPREAD = 0.05
 """Relative spread taken for granted before runs have shown theirs (peaks of core nodes spread 2–10 %)."""
 
 PRIOR_WEIGHT = 5.0
@@ -76,7 +76,9 @@ class Fit:
     def margin(self, sizes: Sequence[float], share: float) -> float:
         """The relative distance from the mean; negative for a share below a half."""
         beyond = max((s / c for s, c in zip(sizes, self._scale, strict=True)), default=0.0) - 1.0
-        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + 0.1 * min(1.0, max(0.0, beyond))
+        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + 0.1 * min(
+            1.0, max(0.0, beyond)
+        )
         margin = student(share, self._free) * spread
         # What was seen counts where enough was: few errors tell nothing of a far quantile.
         n = len(self._sorted)
