@@ -39,7 +39,7 @@ from .nodes import batch_size, free_memory, resource_gate, resource_status
 from .nodes.spec import PassNode
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
-from .reclaim.host import MemoryHost
+from .reclaim.host import MemoryHost, Use
 from .reclaim.ladder import Ladder
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
@@ -133,6 +133,7 @@ class Extension:
                 lambda: self.settings,
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
+                done=self._outputs_done,
             ),
             BatchProgress(seconds_of=self.prediction.seconds),
             self.journal,
@@ -313,6 +314,9 @@ class Extension:
             gpus = self.host.gpu_memory()
             return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
         return 0
+
+    def _outputs_done(self) -> int:
+        return sum(o.ram for o in self.host.outputs() if o.use is Use.DONE and not o.models)
 
     def _died_with(self, job_id: str) -> bool:
         """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""

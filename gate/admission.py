@@ -187,7 +187,7 @@ class Admission:
     def _may_run_short(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> bool:
         """Whether the prompt may start at the end of its wait though memory is short."""
         if settings.gate.too_large == "hold" and need is not None and need.confirmed:
-            return reading.used + need.ram_low <= reading.limit and settings.gate.on_timeout == "run"
+            return reading.used + need.lean_low <= reading.limit and settings.gate.on_timeout == "run"
         return settings.gate.on_timeout == "run"
 
     def _clear(self, job: Job) -> None:

@@ -157,7 +157,7 @@ class BatchSizes:
             features = features_of(graph, outputs, {node_id: wish.rung(index)})
             # As if models had to be loaded: the room is counted from the process without them.
             cold = predictor.need_of(features, cold=True, share=share)
-            return cold.ram, predictor.need_of(features, share=share).vram
+            return cold.lean, predictor.need_of(features, share=share).vram
 
         def fits(index: int) -> bool:
             usual, worst = need(index, USUALLY), need(index, NEARLY_ALWAYS)

@@ -58,6 +58,8 @@ class Need:
         low, high: seconds between which `INTERVAL` of its like end.
         known: whether runs of its own family say so; else it is arithmetic, or lent from a similar family.
         ram_mean, ram_low: bytes in the mean, and those that `SAFE` of its like exceed.
+        lean, lean_low: the same as `ram` and `ram_low`, had all been dropped before each node that no later one needed:
+            what it can be brought down to.
         confirmed: whether a run of this process has borne out what is known of the family.
         runs: how many runs say so.
     """
@@ -72,6 +74,8 @@ class Need:
     ram_low: int = 0
     confirmed: bool = False
     runs: int = 0
+    lean: int = 0
+    lean_low: int = 0
 
 
 class Predictor:
@@ -174,14 +178,14 @@ def unknown_need(features: Features) -> Need:
     """By tensor arithmetic alone."""
     ram = int(features.arithmetic * TENSORS + UNKNOWN_BYTES)
     seconds = features.total / 1e9 * SECONDS_A_GIGAPIXEL
-    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0)
+    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0, lean=ram)
 
 
 def _told(
     family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, pace: float, *, known: bool
 ) -> Need:
-    ram, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "vram", "seconds"))
-    if ram is None:  # never: a family with runs has this one
+    ram, lean, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "lean", "vram", "seconds"))
+    if ram is None or lean is None:  # never: a family with runs has these
         return Need(0, 0, 0.0, 0.0, 0.0, False)
     seconds = low = high = 0.0
     if times is not None:
@@ -198,4 +202,6 @@ def _told(
         int(ram.quantile(sizes, 1 - share)),
         family.confirmed,
         len(family.runs),
+        int(lean.quantile(sizes, share) * factor),
+        int(lean.quantile(sizes, 1 - share)),
     )

@@ -251,7 +251,12 @@ class Prediction:
         all_of_it = sum(features.makers.values())
         share = made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph)))
         run = self._run(running, features, brake.meter.ram, brake.job_vram, share, _outcome(outcome))
-        return replace(run, cold=bool(features.loaders & brake.ran), nodes=dict(brake.meter.nodes))
+        return replace(
+            run,
+            cold=bool(features.loaders & brake.ran),
+            nodes=dict(brake.meter.nodes),
+            lean=min(run.ram, max(0, brake.meter.lean)),
+        )
 
     def _run(self, running: RunningJob, features: Features, ram: int, vram: int, share: float, outcome: str) -> Run:
         need = running.need

@@ -87,7 +87,7 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
 
     Asked once all was freed that can be. Said only of what this process has seen, and by the low end of the need.
     """
-    if need is None or not need.confirmed or reading.used + need.ram_low <= reading.limit:
+    if need is None or not need.confirmed or reading.used + need.lean_low <= reading.limit:
         return None
     free = max(0, reading.limit - reading.used)
     text = f"needs about {human(need.ram_mean)}, {human(reading.limit)} is the limit and {human(free)} of it are free"

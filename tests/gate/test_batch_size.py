@@ -60,7 +60,7 @@ class World:
         took = 60 * MB + choice.size * BYTES_A_FRAME * (1 + self.spread * abs(self.random.gauss(0, 1)))
         ok = BASE + took <= self.limit
         brake = SimpleNamespace(
-            meter=SimpleNamespace(ram=int(min(took, self.limit - BASE)), nodes={}),
+            meter=SimpleNamespace(ram=int(min(took, self.limit - BASE)), lean=0, nodes={}),
             job_vram=0,
             ran={"frames", "scale", "video", "save"},
         )
@@ -168,7 +168,7 @@ def test_after_a_run_out_of_memory_it_takes_half_and_goes_up_again_but_not_to_wh
     seen, world.limit = world.limit, LIMIT
     job, choice = world.choose(Wish(1000))
     brake = SimpleNamespace(
-        meter=SimpleNamespace(ram=seen - BASE, nodes={}), job_vram=0, ran={"frames", "scale", "save"}
+        meter=SimpleNamespace(ram=seen - BASE, lean=0, nodes={}), job_vram=0, ran={"frames", "scale", "save"}
     )
     world.prediction.ended(Outcome(job.id, False, "MemoryError"), brake)
     sizes = [world.run(Wish(1000)) for _ in range(5)]
@@ -180,7 +180,9 @@ def test_after_a_run_out_of_memory_it_takes_half_and_goes_up_again_but_not_to_wh
 def test_the_same_workflow_is_not_given_what_it_failed_with(world):
     world.run(Wish(1000), seed=7)
     job, choice = world.choose(Wish(1000), seed=7)
-    brake = SimpleNamespace(meter=SimpleNamespace(ram=GIB, nodes={}), job_vram=0, ran={"frames", "scale", "save"})
+    brake = SimpleNamespace(
+        meter=SimpleNamespace(ram=GIB, lean=0, nodes={}), job_vram=0, ran={"frames", "scale", "save"}
+    )
     world.prediction.ended(Outcome(job.id, False, "MemoryError"), brake)
     assert world.run(Wish(1000), seed=7).size <= choice.size / 2
 

@@ -25,7 +25,7 @@ def prediction(machine, tmp_path):
 
 def brake(ram, ran=("frames", "scale", "video", "save"), vram=0):
     return SimpleNamespace(
-        meter=SimpleNamespace(ram=int(ram), nodes={"ImageScale": int(ram)}), job_vram=vram, ran=set(ran)
+        meter=SimpleNamespace(ram=int(ram), lean=0, nodes={"ImageScale": int(ram)}), job_vram=vram, ran=set(ran)
     )
 
 

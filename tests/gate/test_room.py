@@ -29,7 +29,9 @@ class Forecast:
 
     def say(self, gb, *, known=True, confirmed=True):
         size = int(gb * GB)
-        self.told = Need(size, 0, 1.0, 0.5, 2.0, known, int(size * 0.9), int(size * 0.8), confirmed, 9)
+        self.told = Need(
+            size, 0, 1.0, 0.5, 2.0, known, int(size * 0.9), int(size * 0.8), confirmed, 9, size, int(size * 0.8)
+        )
 
 
 @pytest.fixture
