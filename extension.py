@@ -135,7 +135,7 @@ class Extension:
                 resident=self._process.resident,
                 done=self._outputs_done,
             ),
-            BatchProgress(seconds_of=self.prediction.seconds),
+            BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,
             Retries(lambda: self.settings),
             self.prediction,

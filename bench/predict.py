@@ -168,7 +168,7 @@ def coverage(trace: list[Job]) -> tuple[float, float]:
     for at, job in enumerate(trace):
         if at % 10 == 0 and at >= 10:
             left = [ours.need(j) for j in trace[at:]]
-            eta = remaining([(n.seconds, n.low, n.high) for n in left])
+            eta = remaining([(n.seconds, n.low, n.high) for n in left], ours.predictor.pace)
             batches += eta.low <= sum(j.seconds for j in trace[at:]) <= eta.high
             asked += 1
         need = ours.need(job)

@@ -6,18 +6,20 @@ No training step: each run moves the line of its family by a few hundred multipl
 from __future__ import annotations
 
 import math
+import statistics
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .eta import Pace
 from .features import Features, features_of, likeness
 from .history import OK, Run
 from .history_file import FAMILIES
 from .predict_family import TIME_GRAIN, WHOLE, Family
 
-SAFE = 0.95
+SAFE = 0.94
 """Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
 costs itself: at a spread of 5 % of the need the sum of both is least near here (`bench/predict.py`)."""
 
@@ -27,6 +29,9 @@ INTERVAL = 0.8
 PACE = 0.25
 """Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
 faster than they follow."""
+
+PACES = 60
+"""Runs over which the swings of the pace are looked at."""
 
 PACE_LIMIT = 4.0
 """Times slower or faster that a single run is taken to have been at most."""
@@ -91,6 +96,7 @@ class Predictor:
         self._warm: set[tuple[str, ...]] = set()
         self._pace = 0.0
         """Logarithm of the factor."""
+        self._paces: deque[float] = deque(maxlen=PACES)
         for run in runs:
             self._family(run.family).load(run)
 
@@ -145,6 +151,14 @@ class Predictor:
         expected = times.mean(run.sizes) + TIME_GRAIN
         factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
         self._pace += PACE * (math.log(factor) - self._pace)
+        self._paces.append(self._pace)
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the machine was in the last runs, against what is known of their families."""
+        with self._lock:
+            swing = statistics.pstdev(self._paces) if len(self._paces) > 1 else 0.0
+            return Pace(math.exp(self._pace), swing)
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""

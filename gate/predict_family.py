@@ -122,6 +122,8 @@ class Family:
         if not runs:
             return None
         newest = len(runs) - 1
+        if quantity == "lean" and all(r.lean in (0, r.ram) for r in runs):
+            return self.fit("ram", cold)
         if quantity == "vram" and not any(r.vram for r in runs):
             return None
         rows = [Row(r.sizes, took(r), DECAY ** (newest - i)) for i, r in enumerate(runs)]
