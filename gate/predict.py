@@ -97,6 +97,7 @@ class Predictor:
         self._pace = 0.0
         """Logarithm of the factor."""
         self._paces: deque[float] = deque(maxlen=PACES)
+        self._factors: deque[float] = deque(maxlen=PACES)
         for run in runs:
             self._family(run.family).load(run)
 
@@ -152,13 +153,13 @@ class Predictor:
         factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
         self._pace += PACE * (math.log(factor) - self._pace)
         self._paces.append(self._pace)
+        self._factors.append(math.log(factor))
 
     @property
     def pace(self) -> Pace:
         """How fast the machine was in the last runs, against what is known of their families."""
         with self._lock:
-            swing = statistics.pstdev(self._paces) if len(self._paces) > 1 else 0.0
-            return Pace(math.exp(self._pace), swing)
+            return Pace(math.exp(self._pace), _swing(self._paces, self._factors))
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
@@ -186,6 +187,14 @@ class Predictor:
                 if alike >= best:
                     best, found = alike, family
         return found
+
+
+def _swing(paces: Sequence[float], factors: Sequence[float]) -> float:
+    """How much the pace went up and down, less what it would have by the differences between single runs alone."""
+    if len(paces) < 3:
+        return 0.0
+    alone = statistics.fmean((a - b) ** 2 for a, b in zip(factors, list(factors)[1:], strict=False)) / 2
+    return math.sqrt(max(0.0, statistics.pvariance(paces) - alone * PACE / (2 - PACE)))
 
 
 def unknown_need(features: Features) -> Need:
