@@ -18,7 +18,7 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 from .predict import Need
-from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, shortage_for
+from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, may_run_short, shortage_for
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class Admission:
             settled = wait.last_used - reading.used < SETTLED * reading.limit
             wait.last_used, wait.last_look = reading.used, now
         # Below critical, memory that no longer falls will not fall by waiting; above, a start would be its end.
-        if self._may_run_short(job, reading, settings, need) and (
+        if may_run_short(reading, settings.gate, need) and (
             now - wait.since >= settings.gate.wait or (settled and level < Level.CRITICAL)
         ):
             log.info(
@@ -183,12 +183,6 @@ class Admission:
             )
             return self._start()
         return self._hold(job, reading, settings)
-
-    def _may_run_short(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> bool:
-        """Whether the prompt may start at the end of its wait though memory is short."""
-        if settings.gate.too_large == "hold" and need is not None and need.confirmed:
-            return reading.used + need.lean_low <= reading.limit and settings.gate.on_timeout == "run"
-        return settings.gate.on_timeout == "run"
 
     def _clear(self, job: Job) -> None:
         with self._lock:

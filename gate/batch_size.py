@@ -15,7 +15,8 @@ from ..reclaim.action import human
 from ..settings import Settings
 from .features import features_of
 from .history import DIED, MEMORY, OK, Run
-from .prediction import Prediction, RunningJob
+from .lesson import RunningJob
+from .prediction import Prediction
 from .sizes import Graph
 
 log = logging.getLogger(__name__)

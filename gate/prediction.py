@@ -11,7 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +20,12 @@ from ..settings import Settings
 from .attempt import AttemptNote
 from .brake import Brake
 from .features import Features, features_of
-from .history import DIED, FAILED, MEMORY, OK, Run, machine_id
+from .history import machine_id
 from .history_file import HistoryFile
 from .host import Job, Outcome, Queued
+from .lesson import RunningJob, lesson_of, lesson_of_a_death
 from .predict import Need, Predictor
 from .prediction_view import view_of
-from .retry import ErrorKind, classify
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +53,6 @@ def _degrading(nothing: Any) -> Callable[[Callable[..., Result]], Callable[..., 
         return call
 
     return around
-
-
-@dataclass(eq=False)
-class RunningJob:
-    """A prompt while it runs; another try of it is another one."""
-
-    job: Job
-    features: Features
-    need: Need
-    began: float
-    level: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
 
 
 class Prediction:
@@ -153,7 +141,7 @@ class Prediction:
         if not again:
             self._features.pop(outcome.job_id, None)
         if self._settings().gate.predict:
-            run = self._run_of(running, outcome, brake)
+            run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
             self.predictor.learn(run)
             self.file.add(run)
 
@@ -207,10 +195,9 @@ class Prediction:
         if running is None or running.sizes.get(node_id) == size:
             return
         running.sizes[node_id] = size
-        features = features_of(running.job.graph, running.job.outputs, running.sizes)
-        running.need = self.predictor.need_of(features)
-        took = running.need.ram_mean
-        self._attempt.write(running.job.id, self._run(running, features, took, 0, 1.0, DIED))
+        running.need = self.predictor.need_of(running.sized_features)
+        lesson = replace(lesson_of_a_death(running), machine=self._machine, time=self._wall())
+        self._attempt.write(running.job.id, lesson)
 
     def close(self) -> None:
         """The process ends in an orderly way: what runs has not failed."""
@@ -242,46 +229,3 @@ class Prediction:
         while len(self._features) > REMEMBERED:
             self._features.popitem(last=False)
         return features
-
-    def _run_of(self, running: RunningJob, outcome: Outcome, brake: Brake) -> Run:
-        features = running.features
-        if running.sizes:
-            features = features_of(running.job.graph, running.job.outputs, running.sizes)
-        made = sum(pixels for node_id, pixels in features.makers.items() if node_id in brake.ran)
-        all_of_it = sum(features.makers.values())
-        share = made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph)))
-        run = self._run(running, features, brake.meter.ram, brake.job_vram, share, _outcome(outcome))
-        return replace(
-            run,
-            cold=bool(features.loaders & brake.ran),
-            nodes=dict(brake.meter.nodes),
-            lean=min(run.ram, max(0, brake.meter.lean)),
-        )
-
-    def _run(self, running: RunningJob, features: Features, ram: int, vram: int, share: float, outcome: str) -> Run:
-        need = running.need
-        return Run(
-            family=features.family,
-            sizes=features.sizes,
-            ram=max(0, ram),
-            vram=max(0, vram),
-            seconds=self._clock() - running.began,
-            share=share,
-            outcome=outcome,
-            level=running.level,
-            expected=(need.ram, need.vram, need.seconds, need.low, need.high) if need.known else (),
-            sizes_chosen=dict(running.sizes),
-            machine=self._machine,
-            time=self._wall(),
-            kinds=features.kinds,
-            models=features.models,
-        )
-
-
-def _outcome(outcome: Outcome) -> str:
-    if outcome.ok:
-        return OK
-    if outcome.error_type == "death":
-        return DIED
-    lacked = classify(outcome.error_type, outcome.error) in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY)
-    return MEMORY if lacked else FAILED

@@ -9,6 +9,7 @@ from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.ladder import Shortage
 from ..settings import Tiers
+from ..settings_model import Gate as GateSettings
 from .host import Job
 from .predict import Need
 
@@ -94,3 +95,15 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
     room = entry_of(Level.EMERGENCY, reading.limit, tiers) - reading.used
     frames = forecast.fitting_frames(job, room)
     return text + (f": fewer frames, e.g. {frames}" if frames else "")
+
+
+def may_run_short(reading: MemoryReading, gate: GateSettings, need: Need | None) -> bool:
+    """Whether a prompt may start at the end of its wait though memory is short."""
+    if (
+        gate.too_large == "hold"
+        and need is not None
+        and need.confirmed
+        and need.lean_low > reading.limit - reading.used
+    ):
+        return False
+    return gate.on_timeout == "run"
