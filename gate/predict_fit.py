@@ -6,6 +6,7 @@ unknowns, and numpy is not a requirement.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Fit:
         """… and of one that takes less: peaks are skewed."""
         self._sorted = sorted(zip(self.errors, counts, strict=True))
         self._counts = sum(counts) + max(counts)
+        self._known: dict[float, float | None] = {}
 
     def mean(self, sizes: Sequence[float]) -> float:
         """What a run of these sizes is expected to take."""
@@ -95,6 +97,11 @@ class Fit:
 
     def _seen(self, share: float) -> float | None:
         """The error that so large a share of the runs, by their counts, stayed below; one more run is yet to come."""
+        if share not in self._known:
+            self._known[share] = self._look_up(share)
+        return self._known[share]
+
+    def _look_up(self, share: float) -> float | None:
         below, error = 0.0, None
         for error, count in self._sorted:
             below += count
@@ -171,6 +178,7 @@ def normal(share: float) -> float:
     return z if share > 0.5 else -z
 
 
+@functools.lru_cache(maxsize=1024)
 def student(share: float, free: float) -> float:
     """The same for few runs: Student's t with so many degrees of freedom (first terms of Fisher's expansion)."""
     z = normal(share)

@@ -85,6 +85,8 @@ class Prediction:
         self._wall = wall
         self._features: OrderedDict[str, Features] = OrderedDict()
         self._running: RunningJob | None = None
+        self._asked: tuple[str, Need] | None = None
+        """The prompt whose need was asked for last: it is the one that starts next."""
         self._machine = ""
         self._attempt = AttemptNote(folder)
         self.file = HistoryFile(folder, "")
@@ -122,7 +124,9 @@ class Prediction:
     def started(self, job: Job) -> None:
         """A prompt has left the queue."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        self._running = RunningJob(job, features, self.predictor.need_of(features), self._clock())
+        asked, self._asked = self._asked, None
+        need = asked[1] if asked is not None and asked[0] == job.id else self.predictor.need_of(features)
+        self._running = RunningJob(job, features, need, self._clock())
 
     @_degrading(None)
     def on_sample(self, sample: Sample) -> None:
@@ -158,7 +162,9 @@ class Prediction:
         if not self._settings().gate.predict:
             return None
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        return self.predictor.need_of(features)
+        need = self.predictor.need_of(features)
+        self._asked = job.id, need
+        return need
 
     @_degrading(None)
     def fitting_frames(self, job: Job, room: float) -> int | None:

@@ -99,11 +99,5 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
 
 def may_run_short(reading: MemoryReading, gate: GateSettings, need: Need | None) -> bool:
     """Whether a prompt may start at the end of its wait though memory is short."""
-    if (
-        gate.too_large == "hold"
-        and need is not None
-        and need.confirmed
-        and need.lean_low > reading.limit - reading.used
-    ):
-        return False
-    return gate.on_timeout == "run"
+    cannot = need is not None and need.confirmed and reading.used + need.lean_low > reading.limit
+    return gate.on_timeout == "run" and not (cannot and gate.too_large == "hold")
