@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..monitor.level import level_of
+from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.guard import shortage_of
@@ -238,7 +238,11 @@ class Admission:
         else:
             reason += f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
         self._show(GateState("waiting", reason, since, until, job.id))
-        return Verdict(False, reason, LOOK)
+        other = ""
+        if settings.gate.fit_first:
+            room = entry_of(Level.CRITICAL, reading.limit, settings.ram) - reading.used
+            other = self._forecast.fitting_prompt(job, room)
+        return Verdict(False, reason, LOOK, other)
 
     def _show(self, state: GateState) -> None:
         with self._lock:

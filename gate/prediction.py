@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 REMEMBERED = 2000
 """Queued prompts whose features are kept."""
 
+LOOKED_THROUGH = 50
+"""Queued prompts among which one that fits is looked for."""
+
 Result = TypeVar("Result")
 
 
@@ -176,6 +179,15 @@ class Prediction:
             if (frames - 1) % 4 == 0 and self.predictor.need_of(smaller).ram <= room:
                 return frames
         return None
+
+    @_degrading("")
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """Id of the first other queued prompt known to need no more than so many bytes; empty where there is none."""
+        for job_id, features in list(self._features.items())[:LOOKED_THROUGH]:
+            need = self.predictor.need_of(features) if job_id != job.id else None
+            if need is not None and need.known and need.ram <= room:
+                return job_id
+        return ""
 
     @_degrading(None)
     def seconds(self, job_id: str) -> tuple[float, float, float] | None:

@@ -25,6 +25,10 @@ class Forecast(Protocol):
         """The most frames with which it would need no more than so many bytes."""
         ...
 
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """Id of the first other queued prompt known to need no more than so many bytes; empty where there is none."""
+        ...
+
 
 class NoForecast:
     """Where nothing is predicted."""
@@ -36,6 +40,10 @@ class NoForecast:
     def fitting_frames(self, job: Job, room: float) -> int | None:
         """Nothing."""
         return None
+
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """None."""
+        return ""
 
 
 def known_need(forecast: Forecast, job: Job) -> Need | None:

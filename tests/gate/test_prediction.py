@@ -152,3 +152,13 @@ def test_an_orderly_end_or_the_end_of_the_job_leaves_no_such_lesson(machine, tmp
     third = Prediction(tmp_path, lambda: machine.settings)
     third.open()
     assert third.view()["families"][0]["outcomes"] == {"ok": 1}
+
+
+def test_the_first_other_prompt_that_is_known_to_fit_is_found(prediction, machine):
+    for n, frames in enumerate((17, 33, 65, 97)):
+        run(prediction, machine, str(n), ram=frames * 0.02 * GB, frames=frames)
+    for name, frames in (("large", 97), ("small", 17), ("smaller", 9)):
+        prediction.queued(Queued(name, 0, job(name, frames).graph, ("save",)))
+    assert prediction.fitting_prompt(job("large"), GB) == "small"
+    assert prediction.fitting_prompt(job("small"), GB) == "smaller"
+    assert prediction.fitting_prompt(job("small"), 1000) == ""

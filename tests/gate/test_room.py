@@ -24,6 +24,10 @@ class Forecast:
     def need(self, job):
         return self.told
 
+    def fitting_prompt(self, job, room):
+        self.asked = room
+        return "later"
+
     def fitting_frames(self, job, room):
         return self.frames
 
@@ -159,3 +163,13 @@ def test_refused_is_nobody_whose_low_estimate_fits(machine, forecast, gate):
     machine.set(gate={"too_large": "refuse", "wait": 0}).at(20)
     forecast.say(99)
     assert not gate.may_start(JOB).refused
+
+
+def test_the_order_is_the_users_unless_they_allow_what_fits_first(machine, forecast, gate):
+    machine.at(60)
+    forecast.say(45)
+    assert gate.may_start(JOB).instead == ""
+    machine.set(gate={"fit_first": True})
+    verdict = gate.may_start(JOB)
+    assert not verdict.start and verdict.instead == "later"
+    assert forecast.asked == pytest.approx(30 * GB, abs=2)

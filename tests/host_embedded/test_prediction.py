@@ -100,3 +100,13 @@ def test_a_prediction_that_breaks_is_told_and_prompts_run(extension, run, clip):
     extension.prediction.predictor = None
     assert run(clip(color=1))["status"]["completed"]
     assert "thresholds alone" in extension.status()["degraded"]["prediction"]
+
+
+def test_a_later_prompt_runs_first_where_the_listener_names_it(host, recorder, until, clip):
+    told = recorder()
+    host.attach(told)
+    told.verdict = lambda job: Verdict(False, "paused", 0.01)
+    first, second = host.submit(clip(color=1)), host.submit(clip(color=2))
+    told.verdict = lambda job: Verdict(False, "no room", 0.01, second.id) if not told.began else Verdict(True)
+    until(lambda: host.queue.entry(first.id))
+    assert told.began == [second.id, first.id]
