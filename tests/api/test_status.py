@@ -85,7 +85,10 @@ def test_it_holds_every_key_that_was_promised(build):
     assert {"path": "/temp", "bytes": 7, "files": 2, "growth": 0.5}.items() <= told["temp"].items()
     assert told["gate"] == {"state": "waiting", "reason": "RAM 90%", "since": 1.0, "until": 31.0, "job": "b"}
     assert told["queue"] == {"running": ["a"], "pending": 3, "node": "12 ImageScale", "progress": 0.5}
-    assert told["batch"] == {"done": 0, "total": 4, "failed": 0, "retried": 0, "eta_seconds": None, "last_job": None}
+    assert told["batch"] == {
+        "done": 0, "total": 4, "failed": 0, "retried": 0, "last_job": None,
+        "eta_seconds": None, "eta_low": None, "eta_high": None,
+    }  # fmt: skip
     assert told["monitor"] == {"interval": 2.0, "late": 0.1, "problems": {"nvml": "gone"}}
     assert told["degraded"] == {"brake": "no hook"}
     assert told["last_action"] == {
