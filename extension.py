@@ -56,6 +56,10 @@ DEATHS_LOOKED_AT = 200
 """Jobs of the journal, the newest, among which one that died is looked for."""
 
 
+MODELS = "models"
+"""In the names of the steps that drop or unload some."""
+
+
 class Host(MemoryHost, QueueHost, Protocol):
     """What the extension is built on: both protocols, and where things lie."""
 
@@ -199,6 +203,7 @@ class Extension:
         PredictionRoutes(self.prediction).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
+        self.actions.listen(self._note_models)
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self.idle.on_sample)
@@ -303,6 +308,10 @@ class Extension:
     def _note_memory(self, sample: Sample) -> None:
         ram = sample.process.rss if sample.process else 0
         self.journal.memory(ram, {f"vram{g.index}": g.used for g in sample.gpus})
+
+    def _note_models(self, action: Action) -> None:
+        if not action.dry_run and any(MODELS in step.name for step in action.steps):
+            self.prediction.models_gone()
 
     def _latest(self) -> Sample:
         return self.sampler.last or self.sampler.sample()

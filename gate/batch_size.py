@@ -132,7 +132,7 @@ class BatchSizes:
             self._now = (running, {})
         now = self._now[1]
         if (node_id, wish) not in now:
-            runs = [r for r in self._prediction.file.all() if r.family == features.family and node_id in r.sizes_chosen]
+            runs = [r for r in self._prediction.file.of(features.family) if node_id in r.sizes_chosen]
             mark = (
                 node_id,
                 wish,

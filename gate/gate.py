@@ -148,6 +148,7 @@ class Gate:
 
     def put_back(self, job_id: str) -> None:
         """The prompt was interrupted because it filled the memory, and waits again."""
+        self.brake.job_ended()
         self._back(job_id, None)
 
     def ended(self, outcome: Outcome) -> None:

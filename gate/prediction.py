@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +21,12 @@ from ..settings import Settings
 from .attempt import AttemptNote
 from .brake import Brake
 from .features import Features, features_of
-from .history import machine_id
+from .history import OK, machine_id
 from .history_file import HistoryFile
 from .host import Job, Outcome, Queued
 from .lesson import RunningJob, lesson_of, lesson_of_a_death
 from .predict import Need, Predictor
+from .predict_family import WHOLE
 from .prediction_view import view_of
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,7 @@ class Prediction:
         """The prompt whose need was asked for last: it is the one that starts next."""
         self._machine = ""
         self._attempt = AttemptNote(folder)
+        self._lock = threading.Lock()
         self.file = HistoryFile(folder, "")
         self.predictor = Predictor()
         self.problem: str | None = None
@@ -120,8 +123,9 @@ class Prediction:
     @_degrading(None)
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
-        for job_id in ids:
-            self._features.pop(job_id, None)
+        with self._lock:
+            for job_id in ids:
+                self._features.pop(job_id, None)
 
     @_degrading(None)
     def started(self, job: Job) -> None:
@@ -146,9 +150,12 @@ class Prediction:
             return
         self._attempt.clear()
         if not again:
-            self._features.pop(outcome.job_id, None)
+            with self._lock:
+                self._features.pop(outcome.job_id, None)
         if self._settings().gate.predict:
             run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
+            if run.outcome == OK and run.share < WHOLE:
+                return  # most of it came from the cache: what it took is not what it takes
             self.predictor.learn(run)
             self.file.add(run)
 
@@ -183,7 +190,9 @@ class Prediction:
     @_degrading("")
     def fitting_prompt(self, job: Job, room: float) -> str:
         """Id of the first other queued prompt known to need no more than so many bytes; empty where there is none."""
-        for job_id, features in list(self._features.items())[:LOOKED_THROUGH]:
+        with self._lock:
+            queued = list(self._features.items())[:LOOKED_THROUGH]
+        for job_id, features in queued:
             need = self.predictor.need_of(features) if job_id != job.id else None
             if need is not None and need.known and need.ram <= room:
                 return job_id
@@ -243,7 +252,9 @@ class Prediction:
     # -- underneath
 
     def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
-        features = self._features[job_id] = features_of(graph, outputs)
-        while len(self._features) > REMEMBERED:
-            self._features.popitem(last=False)
+        features = features_of(graph, outputs)
+        with self._lock:
+            self._features[job_id] = features
+            while len(self._features) > REMEMBERED:
+                self._features.popitem(last=False)
         return features
