@@ -133,11 +133,8 @@ class BatchSizes:
         now = self._now[1]
         if (node_id, wish) not in now:
             runs = [r for r in self._prediction.file.of(features.family) if node_id in r.sizes_chosen]
-            mark = (
-                node_id,
-                wish,
-                hashlib.blake2b(repr(job.graph).encode("utf-8", "replace"), digest_size=16).hexdigest(),
-            )
+            graph = repr(job.graph).encode("utf-8", "replace")
+            mark = (node_id, wish, hashlib.blake2b(graph, digest_size=16).hexdigest())
             choice = self._given.get(mark)
             if choice is None or not runs or runs[-1].outcome != OK:
                 choice = self._new(node_id, wish, job.graph, job.outputs, runs)
