@@ -18,6 +18,7 @@ from .features import Features, features_of, likeness
 from .history import OK, Run
 from .history_file import FAMILIES
 from .predict_family import TIME_GRAIN, WHOLE, Family
+from .predict_fit import Fit
 
 SAFE = 0.94
 """Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
@@ -29,6 +30,12 @@ INTERVAL = 0.8
 PACE = 0.25
 """Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
 faster than they follow."""
+
+STRETCH = 0.1
+"""By how much intervals grow or shrink with each run, so that as many runs end within them as are meant to."""
+
+STRETCHED = 4.0
+"""Times wider or narrower at most."""
 
 PACES = 60
 """Runs over which the swings of the pace are looked at."""
@@ -96,6 +103,8 @@ class Predictor:
         self._warm: set[tuple[str, ...]] = set()
         self._pace = 0.0
         """Logarithm of the factor."""
+        self._stretch = 1.0
+        """By how much intervals are wider than the lines say, so that they cover what they are to cover."""
         self._paces: deque[float] = deque(maxlen=PACES)
         self._factors: deque[float] = deque(maxlen=PACES)
         for run in runs:
@@ -125,10 +134,10 @@ class Predictor:
             family = self._families.get(features.family)
             pace = math.exp(self._pace)
             if family is not None and family.runs:
-                return _told(family, features.sizes, cold, share, 1.0, pace, known=True)
+                return _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
             like = self._most_like(features)
             if like is not None:
-                return _told(like, features.sizes, cold, share, LENT, pace, known=False)
+                return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
         need = unknown_need(features)
@@ -149,6 +158,10 @@ class Predictor:
         times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
         if times is None or not family.confirmed:
             return
+        _, low, high = _interval(times, run.sizes, math.exp(self._pace), self._stretch)
+        # Outside four times as much as inside: then four of five are inside.
+        self._stretch *= 1 - STRETCH * (1 - INTERVAL) if low <= run.seconds <= high else 1 + STRETCH * INTERVAL
+        self._stretch = min(STRETCHED, max(1 / STRETCHED, self._stretch))
         expected = times.mean(run.sizes) + TIME_GRAIN
         factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
         self._pace += PACE * (math.log(factor) - self._pace)
@@ -204,22 +217,34 @@ def unknown_need(features: Features) -> Need:
     return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0, lean=ram)
 
 
+def _interval(times: Fit, sizes: Sequence[float], pace: float, stretch: float) -> tuple[float, float, float]:
+    """Seconds: the mean, and the ends of the interval."""
+    mean = max(0.0, times.mean(sizes))
+    low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    return mean * pace, max(0.0, mean - (mean - low) * stretch) * pace, (mean + (high - mean) * stretch) * pace
+
+
 def _told(
-    family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, pace: float, *, known: bool
+    family: Family,
+    sizes: Sequence[float],
+    cold: bool,
+    share: float,
+    factor: float,
+    pace: float,
+    stretch: float,
+    *,
+    known: bool,
 ) -> Need:
     ram, lean, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "lean", "vram", "seconds"))
     if ram is None or lean is None:  # never: a family with runs has these
         return Need(0, 0, 0.0, 0.0, 0.0, False)
-    seconds = low = high = 0.0
-    if times is not None:
-        seconds = max(0.0, times.mean(sizes))
-        low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    seconds, low, high = (0.0, 0.0, 0.0) if times is None else _interval(times, sizes, pace, stretch)
     return Need(
         int(ram.quantile(sizes, share) * factor),
         int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
-        seconds * pace,
-        low * pace / factor,
-        high * pace * factor,
+        seconds,
+        low / factor,
+        high * factor,
         known,
         int(max(0.0, ram.mean(sizes))),
         int(ram.quantile(sizes, 1 - share)),
