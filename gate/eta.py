@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHARED = 0.05
@@ -63,3 +64,17 @@ def remaining(jobs: Iterable[tuple[float, float, float]], pace: Pace = STEADY) -
     up = math.sqrt((1 - SHARED) * own_up + SHARED * all_up**2 + common)
     down = math.sqrt((1 - SHARED) * own_down + SHARED * all_down**2 + common)
     return Eta(mean, max(0.0, mean - down), mean + up)
+
+
+def swing_of(paces: Sequence[float], factors: Sequence[float], weight: float) -> float:
+    """How much the pace went up and down, less what it would have by the differences between single runs alone.
+
+    Args:
+        paces: logarithms of the smoothed factor, oldest first.
+        factors: logarithms of what they were smoothed from.
+        weight: of the newest in the smoothing.
+    """
+    if len(paces) < 3:
+        return 0.0
+    alone = statistics.fmean((a - b) ** 2 for a, b in zip(factors, list(factors)[1:], strict=False)) / 2
+    return math.sqrt(max(0.0, statistics.pvariance(paces) - alone * weight / (2 - weight)))

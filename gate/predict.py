@@ -6,14 +6,13 @@ No training step: each run moves the line of its family by a few hundred multipl
 from __future__ import annotations
 
 import math
-import statistics
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .eta import Pace
+from .eta import Pace, swing_of
 from .features import Features, features_of, likeness
 from .history import OK, Run
 from .history_file import FAMILIES
@@ -172,7 +171,7 @@ class Predictor:
     def pace(self) -> Pace:
         """How fast the machine was in the last runs, against what is known of their families."""
         with self._lock:
-            return Pace(math.exp(self._pace), _swing(self._paces, self._factors))
+            return Pace(math.exp(self._pace), swing_of(self._paces, self._factors, PACE))
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
@@ -200,14 +199,6 @@ class Predictor:
                 if alike >= best:
                     best, found = alike, family
         return found
-
-
-def _swing(paces: Sequence[float], factors: Sequence[float]) -> float:
-    """How much the pace went up and down, less what it would have by the differences between single runs alone."""
-    if len(paces) < 3:
-        return 0.0
-    alone = statistics.fmean((a - b) ** 2 for a, b in zip(factors, list(factors)[1:], strict=False)) / 2
-    return math.sqrt(max(0.0, statistics.pvariance(paces) - alone * PACE / (2 - PACE)))
 
 
 def unknown_need(features: Features) -> Need:
