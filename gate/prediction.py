@@ -253,6 +253,10 @@ class Prediction:
 
     def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
         features = features_of(graph, outputs)
+        if features.size_nodes:  # what it will choose is not known yet: about what it chose last, not what is wanted
+            went_well = [r.sizes_chosen for r in self.file.of(features.family) if r.outcome == OK and r.sizes_chosen]
+            sizes = went_well[-1] if went_well else dict.fromkeys(features.size_nodes, 1)
+            features = features_of(graph, outputs, sizes)
         with self._lock:
             self._features[job_id] = features
             while len(self._features) > REMEMBERED:

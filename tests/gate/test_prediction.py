@@ -162,3 +162,16 @@ def test_the_first_other_prompt_that_is_known_to_fit_is_found(prediction, machin
     assert prediction.fitting_prompt(job("large"), GB) == "small"
     assert prediction.fitting_prompt(job("small"), GB) == "smaller"
     assert prediction.fitting_prompt(job("small"), 1000) == ""
+
+
+def test_a_prompt_that_chooses_its_size_is_expected_to_choose_as_last_time_not_all_that_is_wanted(prediction, machine):
+    for n, frames in enumerate((17, 33, 65, 97)):
+        run(prediction, machine, str(n), ram=frames * 0.02 * GB, frames=frames)
+    graph = plain_clip(1).graph
+    graph["frames"]["inputs"]["batch_size"] = ["n", 0]
+    graph["n"] = {"class_type": "ResourceGateBatchSize", "inputs": {"wanted": 4000, "step": 1}}
+    assert prediction.need(Job("first", 0, graph, ("save",))).ram < 0.5 * GB
+    sized(prediction, "a", 65)
+    machine.wait(1)
+    prediction.ended(Outcome("a", True), brake(65 * 0.02 * GB))
+    assert prediction.need(Job("next", 0, graph, ("save",))).ram_mean == pytest.approx(1.3 * GB, rel=0.1)
