@@ -14,7 +14,7 @@ from ..monitor.readings import GpuReading, Level, MemoryReading
 from ..reclaim.action import human
 from ..settings import Settings
 from .features import features_of
-from .history import DIED, MEMORY, OK, Run
+from .history import DIED, MEMORY, OK, PRESSED, Run
 from .lesson import RunningJob
 from .prediction import Prediction
 from .sizes import Graph
@@ -28,6 +28,9 @@ STICKY = 0.02
 
 RECENT = 20
 """Runs after which a size that was too large is tried again: what it failed for may be gone."""
+
+LESS = {MEMORY: 0.5, DIED: 0.5, PRESSED: 0.9}
+"""What is left of a size that was too large: half, where it failed; one that was interrupted first was only near."""
 
 UPWARD = 8
 """After a failure the size goes up by an eighth of the one that failed, a run."""
@@ -190,7 +193,7 @@ class BatchSizes:
         Lessons of success first: where a run ended well, as many items fit.
         """
         recent = runs[-RECENT:]
-        failed = [i for i, r in enumerate(recent) if r.outcome in (MEMORY, DIED)]
+        failed = [i for i, r in enumerate(recent) if r.outcome in LESS]
         if not failed:
             return index, ""
         at = failed[-1]
@@ -200,7 +203,9 @@ class BatchSizes:
         if best >= too_many:
             return index, ""
         if not since:
-            return min(index, wish.below(too_many / 2)), f"{too_many} were too many last time: half of that"
+            part = LESS[recent[at].outcome]
+            told = "half of that" if part == 0.5 else "a little less"
+            return min(index, wish.below(too_many * part)), f"{too_many} were too many last time: {told}"
         onward = best + max(wish.step, too_many // UPWARD)
         below = min(onward, too_many - wish.step)
         return min(index, wish.below(max(below, best))), f"{too_many} were too many, {best} went well"

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
 from .brake import Brake, JobPeak
+from .history import PRESSED
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .prediction import Prediction
 from .progress import BatchProgress
@@ -168,7 +169,7 @@ class Gate:
             self._journal.put_back(job_id, outcome)
         self.progress.put_back(job_id)
         if self._prediction is not None:
-            lacked = outcome or Outcome(job_id, False, "MemoryError", "interrupted because it filled the memory")
+            lacked = outcome or Outcome(job_id, False, PRESSED, "interrupted because it filled the memory")
             self._prediction.ended(lacked, self.brake, again=True)
 
     def _made_room(self, outcome: Outcome, kind: ErrorKind) -> bool:

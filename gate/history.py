@@ -28,9 +28,9 @@ NAMES = 64
 
 NAME_LENGTH = 120
 
-OK, MEMORY, DIED, FAILED = "ok", "memory", "died", "failed"
-OUTCOMES = (OK, MEMORY, DIED, FAILED)
-"""Well; out of memory; the process died; another error or an interrupt."""
+OK, MEMORY, PRESSED, DIED, FAILED = "ok", "memory", "pressed", "died", "failed"
+OUTCOMES = (OK, MEMORY, PRESSED, DIED, FAILED)
+"""Well; out of memory; interrupted by us because it filled the memory; the process died; another error or interrupt."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .brake import Brake
 from .features import Features, features_of
-from .history import DIED, FAILED, MEMORY, OK, Run
+from .history import DIED, FAILED, MEMORY, OK, PRESSED, Run
 from .host import Job, Outcome
 from .predict import Need
 from .retry import ErrorKind, classify
@@ -80,5 +80,7 @@ def lesson_of_a_death(running: RunningJob) -> Run:
 def _outcome(outcome: Outcome) -> str:
     if outcome.ok:
         return OK
+    if outcome.error_type == PRESSED:
+        return PRESSED
     lacked = classify(outcome.error_type, outcome.error) in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY)
     return MEMORY if lacked else FAILED

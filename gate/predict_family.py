@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from .history import DIED, MEMORY, OK, Run
+from .history import DIED, MEMORY, OK, PRESSED, Run
 from .predict_fit import DECAY, Fit, Row
 
 KEPT = 48
@@ -171,4 +171,4 @@ class Family:
 
 def _teaches(run: Run) -> bool:
     """Whether a run says what a whole one takes. One that ended for want of memory says: at least so much."""
-    return run.share >= WHOLE and run.outcome in (OK, MEMORY, DIED)
+    return run.share >= WHOLE and run.outcome in (OK, MEMORY, PRESSED, DIED)

@@ -10,7 +10,7 @@ import pytest
 from resource_gate.batch.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.batch_size import GIB, BatchSizes, Wish
 from resource_gate.gate.features import features_of
-from resource_gate.gate.history import DIED, Run
+from resource_gate.gate.history import DIED, PRESSED, Run
 from resource_gate.gate.host import Job, Outcome
 from resource_gate.gate.prediction import Prediction
 from resource_gate.monitor.readings import GpuReading, MemoryReading
@@ -198,3 +198,13 @@ def test_a_size_that_the_process_died_of_is_halved_after_the_restart(world):
 
 def test_with_nothing_running_it_gives_what_is_wanted(world):
     assert world.sizes.choose("n", Wish(50)).size == 50
+
+
+def test_after_an_interrupt_because_memory_filled_it_takes_a_little_less(world):
+    for _ in range(6):
+        world.run(Wish(1000))
+    job, choice = world.choose(Wish(1000))
+    brake = SimpleNamespace(meter=SimpleNamespace(ram=GIB, lean=0, nodes={}), job_vram=0, ran={"frames"})
+    world.prediction.ended(Outcome(job.id, False, PRESSED), brake, again=True)
+    again = world.run(Wish(1000))
+    assert 0.85 * choice.size < again.size <= 0.9 * choice.size and "a little less" in again.reason
