@@ -42,7 +42,7 @@ from .nodes.spec import PassNode
 from .panel_feed import PanelFeed
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
-from .reclaim.host import MemoryHost
+from .reclaim.host import MemoryHost, Use
 from .reclaim.ladder import Ladder
 from .reclaim.preview import FreePreview
 from .reclaim.request import FreeRequest
@@ -58,6 +58,10 @@ log = logging.getLogger(__name__)
 
 DEATHS_LOOKED_AT = 200
 """Jobs of the journal, the newest, among which one that died is looked for."""
+
+
+MODELS = "models"
+"""In the names of the steps that drop or unload some."""
 
 
 class Host(MemoryHost, QueueHost, Protocol):
@@ -148,8 +152,9 @@ class Extension:
                 lambda: self.settings,
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
+                done=self._outputs_done,
             ),
-            BatchProgress(seconds_of=self.prediction.seconds),
+            BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,
             Retries(lambda: self.settings),
             ChangedConditions(lambda: self.settings),
@@ -222,6 +227,7 @@ class Extension:
         DoctorRoute(self.doctor).add_to(self.host.routes)
         self.store.listen(self._apply)
         self.actions.listen(self._push_action)
+        self.actions.listen(self._note_models)
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
         self.sampler.listen(self.idle.on_sample)
@@ -358,6 +364,10 @@ class Extension:
         ram = sample.process.rss if sample.process else 0
         self.journal.memory(ram, {f"vram{g.index}": g.used for g in sample.gpus})
 
+    def _note_models(self, action: Action) -> None:
+        if not action.dry_run and any(MODELS in step.name for step in action.steps):
+            self.prediction.models_gone()
+
     def _latest(self) -> Sample:
         return self.sampler.last or self.sampler.sample()
 
@@ -368,6 +378,9 @@ class Extension:
             gpus = self.host.gpu_memory()
             return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
         return 0
+
+    def _outputs_done(self) -> int:
+        return sum(o.ram for o in self.host.outputs() if o.use is Use.DONE and not o.models)
 
     def _died_with(self, job_id: str) -> bool:
         """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""

@@ -111,6 +111,8 @@ class Gate(Section):
     too_large: Literal["run", "hold", "refuse"] = "run"
     """A prompt that by all that was learned needs more memory than there is: run it all the same, with one warning in
     the log; hold it until there is room; or let it fail at once, with the numbers."""
+    fit_first: bool = False
+    """While a prompt waits for memory, let a later one start that is known to fit."""
     deaths: Annotated[int, Field(ge=1, le=100)] = 2
     """Deaths of the process with the same prompt running after which that prompt is set aside."""
 

@@ -39,6 +39,8 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     lines.append(f"  gate         {gate['state']}" + (f": {gate['reason']}" if gate["reason"] else ""))
     running = f"running {queue['node']}" if queue["running"] else "idle"
     eta = "" if batch["eta_seconds"] is None else f", about {batch['eta_seconds']:.0f} s to go"
+    if eta and batch.get("eta_low") is not None:
+        eta += f" ({batch['eta_low']:.0f}–{batch['eta_high']:.0f})"
     lines.append(
         f"  queue        {running}, {queue['pending']} waiting; batch {batch['done']} of {batch['total']} done, "
         f"{batch['failed']} failed{eta}"

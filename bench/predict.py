@@ -9,8 +9,8 @@ the same family so far, the mean of a straight line through its runs, and ours.
 
 under: share of jobs that took more than was reserved. over: what was reserved and not used by the jobs that fitted, in
 shares of all that was used. waste: that, and the whole reserve of each job that did not fit (it fails and runs again).
-cover: share of jobs whose time lay within the interval that is meant to hold 80 % of them; the same for batches:
-after each tenth job, the time of all that are left.
+cover: share of jobs whose time lay within the interval that is meant to hold 80 % of them; the same, after each tenth
+job, for the time of the next twenty, and of all that are left.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ FAMILIES = (
     ("upscale", 5.0, 260.0, 0.15, 300.0),
 )
 FRAMES = (33, 49, 65, 81, 97, 121)
+NEXT = 20
 SPREAD = 0.05
 """Relative standard deviation of a peak; of a duration twice that."""
 
@@ -161,20 +162,22 @@ def score(trace: list[Job], way: Fixed | Largest | Line | Ours) -> Score:
     return Score(under / len(trace), over / used, (over + failed) / used)
 
 
-def coverage(trace: list[Job]) -> tuple[float, float]:
-    """Share of jobs, and of what is left of the batch at each tenth, whose time lay within the interval."""
+def coverage(trace: list[Job]) -> tuple[float, float, float]:
+    """Share of jobs, of the next twenty and of all that are left, whose time lay within the interval."""
     ours = Ours()
-    jobs = batches = asked = 0
+    jobs, sums = 0, {NEXT: [0, 0], len(trace): [0, 0]}
     for at, job in enumerate(trace):
-        if at % 10 == 0 and at >= 10:
-            left = [ours.need(j) for j in trace[at:]]
-            eta = remaining([(n.seconds, n.low, n.high) for n in left])
-            batches += eta.low <= sum(j.seconds for j in trace[at:]) <= eta.high
-            asked += 1
+        for count, found in sums.items():
+            some = trace[at : at + count]
+            if at % 10 == 0 and at >= 10 and (len(some) == count or count == len(trace)):
+                eta = remaining([(n.seconds, n.low, n.high) for n in map(ours.need, some)], ours.predictor.pace)
+                found[0] += eta.low <= sum(j.seconds for j in some) <= eta.high
+                found[1] += 1
         need = ours.need(job)
         jobs += need.low <= job.seconds <= need.high
         ours.learn(job)
-    return jobs / len(trace), batches / asked
+    twenty, rest = (inside / asked for inside, asked in sums.values())
+    return jobs / len(trace), twenty, rest
 
 
 def mean(scores: list[Score]) -> Score:
@@ -222,12 +225,15 @@ def main() -> int:
                 found.setdefault(way, []).append(score(trace, one))
         rows = [[way, *(f"{v:.1%}" for v in vars(mean(s)).values())] for way, s in found.items()]
         covers = [coverage(trace) for trace in several]
-        jobs, batches = (statistics.fmean(c[i] for c in covers) for i in (0, 1))
+        jobs, twenty, rest = (statistics.fmean(c[i] for c in covers) for i in range(3))
         print(
             f"\n{name}: {len(several)} × {len(several[0])} jobs\n" + table(["reserve", "under", "over", "waste"], rows)
         )
-        print(f"time within the interval of 80 %: jobs {jobs:.0%}, rests of batches {batches:.0%}")
-        figures[name] = {"ways": {w: vars(mean(s)) for w, s in found.items()}, "cover": {"jobs": jobs, "rest": batches}}
+        print(f"time within the interval of 80 %: jobs {jobs:.0%}, the next {NEXT} {twenty:.0%}, all left {rest:.0%}")
+        figures[name] = {
+            "ways": {w: vars(mean(s)) for w, s in found.items()},
+            "cover": {"jobs": jobs, "next": twenty, "rest": rest},
+        }
     graphs = []
     if options.trace.exists():
         with gzip.open(options.trace, "rt", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 """Records a trace for `predict.py`: short video workflows of core nodes, of mixed sizes, on real ComfyUI.
 
-    python bench/record_trace.py --runs 110 --seconds 170 --seed 1 --append
+    python bench/record_trace.py --runs 40 --seconds 170 --seed 1 --append
 
 One server with the extension and an empty history, one prompt after another. A row holds the graph, what the extension
 measured of the run (peak above base, seconds, by node), and, measured from outside each 5 ms, the server's anonymous
@@ -135,7 +135,7 @@ def record(server: ServerProcess, graph: dict[str, Any]) -> dict[str, Any] | Non
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=320)
+    parser.add_argument("--runs", type=int, default=80, help="at most, of each kind of workflow in the mean")
     parser.add_argument("--seconds", type=float, default=600.0, help="stop after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--append", action="store_true")
@@ -150,7 +150,7 @@ def main() -> int:
     began = time.monotonic()
     spec = ServerSpec(finding.comfyui)
     with tempfile.TemporaryDirectory() as folder, ServerProcess(spec, Path(folder)) as server:
-        for index in range(options.runs):
+        for index in range(options.runs * len(KINDS)):
             row = record(server, rng.choice(KINDS)(rng, index + 1000 * options.seed))
             if row is not None:
                 rows.append(row)

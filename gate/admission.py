@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..monitor.level import level_of
+from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.guard import shortage_of
@@ -18,7 +18,7 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 from .predict import Need
-from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, shortage_for
+from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, may_run_short, shortage_for
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class Admission:
             settled = wait.last_used - reading.used < SETTLED * reading.limit
             wait.last_used, wait.last_look = reading.used, now
         # Below critical, memory that no longer falls will not fall by waiting; above, a start would be its end.
-        if self._may_run_short(job, reading, settings, need) and (
+        if may_run_short(reading, settings.gate, need) and (
             now - wait.since >= settings.gate.wait or (settled and level < Level.CRITICAL)
         ):
             log.info(
@@ -184,12 +184,6 @@ class Admission:
             return self._start()
         return self._hold(job, reading, settings)
 
-    def _may_run_short(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> bool:
-        """Whether the prompt may start at the end of its wait though memory is short."""
-        if settings.gate.too_large == "hold" and need is not None and need.confirmed:
-            return reading.used + need.ram_low <= reading.limit and settings.gate.on_timeout == "run"
-        return settings.gate.on_timeout == "run"
-
     def _clear(self, job: Job) -> None:
         with self._lock:
             self._clear_before.discard(job.id)
@@ -197,13 +191,14 @@ class Admission:
         self._ladder.climb(Shortage("ram", Level.EMERGENCY, why), Place.BETWEEN_PROMPTS)
 
     def _free(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> MemoryReading:
-        """Free what the prompt will need beyond the room there is; where that is not known, what the thresholds say."""
+        """Free what the prompt lacks; where that is not borne out, what the thresholds ask for if that is more."""
         if not settings.reclaim.enabled:
             return reading
-        shortage = None if need is None else shortage_for(job, reading, settings.ram, need)
-        if shortage is None:
-            level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
-            shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
+        level = max(Level.WARNING, level_of(reading.used, reading.limit, settings.ram))
+        shortage = shortage_of("ram", reading.used, reading.limit, level, settings.ram)
+        lacks = None if need is None else shortage_for(job, reading, settings.ram, need)
+        if need is not None and lacks is not None and (need.confirmed or (lacks.goal or 0) > (shortage.goal or 0)):
+            shortage = lacks
         self._ladder.climb(shortage, Place.BETWEEN_PROMPTS)
         return self._read()
 
@@ -243,7 +238,11 @@ class Admission:
         else:
             reason += f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
         self._show(GateState("waiting", reason, since, until, job.id))
-        return Verdict(False, reason, LOOK)
+        other = ""
+        if settings.gate.fit_first:
+            room = entry_of(Level.CRITICAL, reading.limit, settings.ram) - reading.used
+            other = self._forecast.fitting_prompt(job, room)
+        return Verdict(False, reason, LOOK, other)
 
     def _show(self, state: GateState) -> None:
         with self._lock:

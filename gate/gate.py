@@ -11,6 +11,7 @@ from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
 from .brake import Brake, JobPeak
 from .changed_conditions import ChangedConditions, Graph
+from .history import PRESSED
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .prediction import Prediction
 from .progress import BatchProgress
@@ -175,6 +176,7 @@ class Gate:
 
     def put_back(self, job_id: str) -> None:
         """The prompt was interrupted because it filled the memory, and waits again."""
+        self.brake.job_ended()
         self._back(job_id, None)
 
     def ended(self, outcome: Outcome) -> None:
@@ -200,7 +202,7 @@ class Gate:
             self._journal.put_back(job_id, outcome, "" if self._changed is None else self._changed.told(job_id))
         self.progress.put_back(job_id)
         if self._prediction is not None:
-            lacked = outcome or Outcome(job_id, False, "MemoryError", "interrupted because it filled the memory")
+            lacked = outcome or Outcome(job_id, False, PRESSED, "interrupted because it filled the memory")
             self._prediction.ended(lacked, self.brake, again=True)
 
     def _other_conditions(self, outcome: Outcome) -> str | None:

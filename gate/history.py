@@ -28,9 +28,9 @@ NAMES = 64
 
 NAME_LENGTH = 120
 
-OK, MEMORY, DIED, FAILED = "ok", "memory", "died", "failed"
-OUTCOMES = (OK, MEMORY, DIED, FAILED)
-"""Well; out of memory; the process died; another error or an interrupt."""
+OK, MEMORY, PRESSED, DIED, FAILED = "ok", "memory", "pressed", "died", "failed"
+OUTCOMES = (OK, MEMORY, PRESSED, DIED, FAILED)
+"""Well; out of memory; interrupted by us because it filled the memory; the process died; another error or interrupt."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Run:
         cold: whether model files were loaded in it.
         share: of the pixels that its nodes make, those that were really made; the others came from the cache.
         outcome: one of `OUTCOMES`.
+        lean: bytes of RAM at the peak, had all been dropped before each node that no later one needed; 0: not known.
         level: the highest level that memory reached in it, 0–3.
         expected: what had been expected of it as (ram, vram, seconds, low, high); empty where nothing was.
         nodes: bytes by which node kinds grew the process, the largest.
@@ -63,6 +64,7 @@ class Run:
     share: float = 1.0
     outcome: str = OK
     level: int = 0
+    lean: int = 0
     expected: tuple[float, ...] = ()
     nodes: Mapping[str, int] = field(default_factory=dict)
     sizes_chosen: Mapping[str, int] = field(default_factory=dict)
@@ -107,6 +109,7 @@ def parsed(line: str) -> Run | None:
             share=_number(data["share"]),
             outcome=str(data["outcome"]),
             level=int(_number(data["level"])),
+            lean=int(_number(data.get("lean", 0))),
             expected=_numbers(data["expected"], 5) if data.get("expected") else (),
             nodes={_text(k): int(_number(v)) for k, v in list(data["nodes"].items())[:KEPT_NODES]},
             sizes_chosen={_text(k): int(_number(v)) for k, v in list(data["sizes_chosen"].items())[:KEPT_NODES]},
@@ -125,6 +128,7 @@ def believable(run: Run, most_ram: int = LARGEST_BYTES) -> bool:
     return (
         bool(run.family)
         and 0 <= run.ram <= most_ram
+        and 0 <= run.lean <= run.ram
         and 0 <= run.vram <= LARGEST_BYTES
         and 0 <= run.seconds <= LONGEST
         and 0 <= run.share <= 1

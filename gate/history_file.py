@@ -52,6 +52,7 @@ class HistoryFile:
     def load(self) -> list[Run]:
         """Runs of this machine that earlier processes left, oldest first. Damaged lines are passed over."""
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             lines = self._read()
         except OSError as error:
             self._failed(f"{self.path} cannot be read ({error}); nothing of earlier runs is known")
@@ -94,6 +95,11 @@ class HistoryFile:
             if count:
                 self._rewrite()
             return count
+
+    def of(self, family: str) -> list[Run]:
+        """Runs of one family on this machine, oldest first."""
+        with self._lock:
+            return [run for run in self._families.get(family, ()) if run.machine == self._machine]
 
     def all(self) -> list[Run]:
         """Runs of all machines, by family."""

@@ -62,6 +62,8 @@ class Verdict:
     start: bool
     reason: str = ""
     again_in: float = 0.5
+    instead: str = ""
+    """Id of a later prompt that may start meanwhile."""
     refused: bool = False
     """It never will: the prompt is to end as failed, with `reason`, without having run."""
 

@@ -20,8 +20,8 @@ class JobMeter:
         self.floor: int | None = None
         """The fewest bytes ever seen between two nodes: the process without outputs."""
         self._base = self._lowest = self._made = 0
-        self.ram = 0
-        """Bytes at the peak above the base."""
+        self.ram = self.lean = 0
+        """Bytes at the peak above the base: as it was, and had all been dropped that no later node needed."""
         self.nodes: dict[str, int] = {}
         """Bytes by which node kinds grew the process at their peak."""
 
@@ -29,7 +29,7 @@ class JobMeter:
         """A job begins with so many bytes in use."""
         self.floor = anonymous if self.floor is None else min(self.floor, anonymous)
         self._base = self._lowest = anonymous
-        self._made = self.ram = 0
+        self._made = self.ram = self.lean = 0
         self.nodes = {}
 
     def boundary(self, anonymous: int) -> None:
@@ -39,15 +39,17 @@ class JobMeter:
             self.floor = min(anonymous, anonymous if self.floor is None else self.floor)
             self._base = min(self._base, max(self.floor, anonymous - self._made))
 
-    def node(self, kind: str, before: int, peak: int, arithmetic: int) -> None:
+    def node(self, kind: str, before: int, peak: int, arithmetic: int, done: int = 0) -> None:
         """A node has run.
 
         Args:
             before, peak: bytes in use before it and at its highest.
             arithmetic: bytes of the tensor that it was likely to make.
+            done: bytes of outputs that lay there when it began and that no later node needed.
         """
         self._made += arithmetic
         self.ram = max(self.ram, peak - self._base)
+        self.lean = max(self.lean, peak - self._base - done)
         grew = peak - before
         if grew >= NOISE and grew > self.nodes.get(kind, 0):
             self.nodes[kind] = grew
@@ -55,10 +57,11 @@ class JobMeter:
     def peak(self, peak: int) -> None:
         """The highest use since a node was last measured."""
         self.ram = max(self.ram, peak - self._base)
+        self.lean = max(self.lean, self.ram if not self.lean else 0)
 
     def end(self, anonymous: int) -> None:
         """The job is over."""
-        self.ram = max(0, self.ram)
+        self.ram, self.lean = max(0, self.ram), max(0, self.lean)
         self.boundary(anonymous)
         largest = sorted(self.nodes.items(), key=lambda one: -one[1])
         self.nodes = dict(largest[:KEPT_NODES])

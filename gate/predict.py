@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .eta import Pace, swing_of
 from .features import Features, features_of, likeness
 from .history import OK, Run
 from .history_file import FAMILIES
 from .predict_family import TIME_GRAIN, WHOLE, Family
+from .predict_fit import Fit
 
-SAFE = 0.95
+SAFE = 0.94
 """Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
 costs itself: at a spread of 5 % of the need the sum of both is least near here (`bench/predict.py`)."""
 
@@ -27,6 +29,15 @@ INTERVAL = 0.8
 PACE = 0.25
 """Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
 faster than they follow."""
+
+STRETCH = 0.1
+"""By how much intervals grow or shrink with each run, so that as many runs end within them as are meant to."""
+
+STRETCHED = 4.0
+"""Times wider or narrower at most."""
+
+PACES = 60
+"""Runs over which the swings of the pace are looked at."""
 
 PACE_LIMIT = 4.0
 """Times slower or faster that a single run is taken to have been at most."""
@@ -58,6 +69,8 @@ class Need:
         low, high: seconds between which `INTERVAL` of its like end.
         known: whether runs of its own family say so; else it is arithmetic, or lent from a similar family.
         ram_mean, ram_low: bytes in the mean, and those that `SAFE` of its like exceed.
+        lean, lean_low: the same as `ram` and `ram_low`, had all been dropped before each node that no later one needed:
+            what it can be brought down to.
         confirmed: whether a run of this process has borne out what is known of the family.
         runs: how many runs say so.
     """
@@ -72,6 +85,8 @@ class Need:
     ram_low: int = 0
     confirmed: bool = False
     runs: int = 0
+    lean: int = 0
+    lean_low: int = 0
 
 
 class Predictor:
@@ -87,6 +102,10 @@ class Predictor:
         self._warm: set[tuple[str, ...]] = set()
         self._pace = 0.0
         """Logarithm of the factor."""
+        self._stretch = 1.0
+        """By how much intervals are wider than the lines say, so that they cover what they are to cover."""
+        self._paces: deque[float] = deque(maxlen=PACES)
+        self._factors: deque[float] = deque(maxlen=PACES)
         for run in runs:
             self._family(run.family).load(run)
 
@@ -114,10 +133,10 @@ class Predictor:
             family = self._families.get(features.family)
             pace = math.exp(self._pace)
             if family is not None and family.runs:
-                return _told(family, features.sizes, cold, share, 1.0, pace, known=True)
+                return _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
             like = self._most_like(features)
             if like is not None:
-                return _told(like, features.sizes, cold, share, LENT, pace, known=False)
+                return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
         need = unknown_need(features)
@@ -138,9 +157,21 @@ class Predictor:
         times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
         if times is None or not family.confirmed:
             return
+        _, low, high = _interval(times, run.sizes, math.exp(self._pace), self._stretch)
+        # Outside four times as much as inside: then four of five are inside.
+        self._stretch *= 1 - STRETCH * (1 - INTERVAL) if low <= run.seconds <= high else 1 + STRETCH * INTERVAL
+        self._stretch = min(STRETCHED, max(1 / STRETCHED, self._stretch))
         expected = times.mean(run.sizes) + TIME_GRAIN
         factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
         self._pace += PACE * (math.log(factor) - self._pace)
+        self._paces.append(self._pace)
+        self._factors.append(math.log(factor))
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the machine was in the last runs, against what is known of their families."""
+        with self._lock:
+            return Pace(math.exp(self._pace), swing_of(self._paces, self._factors, PACE))
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
@@ -174,28 +205,42 @@ def unknown_need(features: Features) -> Need:
     """By tensor arithmetic alone."""
     ram = int(features.arithmetic * TENSORS + UNKNOWN_BYTES)
     seconds = features.total / 1e9 * SECONDS_A_GIGAPIXEL
-    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0)
+    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0, lean=ram)
+
+
+def _interval(times: Fit, sizes: Sequence[float], pace: float, stretch: float) -> tuple[float, float, float]:
+    """Seconds: the mean, and the ends of the interval."""
+    mean = max(0.0, times.mean(sizes))
+    low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    return mean * pace, max(0.0, mean - (mean - low) * stretch) * pace, (mean + (high - mean) * stretch) * pace
 
 
 def _told(
-    family: Family, sizes: Sequence[float], cold: bool, share: float, factor: float, pace: float, *, known: bool
+    family: Family,
+    sizes: Sequence[float],
+    cold: bool,
+    share: float,
+    factor: float,
+    pace: float,
+    stretch: float,
+    *,
+    known: bool,
 ) -> Need:
-    ram, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "vram", "seconds"))
-    if ram is None:  # never: a family with runs has this one
+    ram, lean, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "lean", "vram", "seconds"))
+    if ram is None or lean is None:  # never: a family with runs has these
         return Need(0, 0, 0.0, 0.0, 0.0, False)
-    seconds = low = high = 0.0
-    if times is not None:
-        seconds = max(0.0, times.mean(sizes))
-        low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    seconds, low, high = (0.0, 0.0, 0.0) if times is None else _interval(times, sizes, pace, stretch)
     return Need(
         int(ram.quantile(sizes, share) * factor),
         int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
-        seconds * pace,
-        low * pace / factor,
-        high * pace * factor,
+        seconds,
+        low / factor,
+        high * factor,
         known,
         int(max(0.0, ram.mean(sizes))),
         int(ram.quantile(sizes, 1 - share)),
         family.confirmed,
         len(family.runs),
+        int(lean.quantile(sizes, share) * factor),
+        int(lean.quantile(sizes, 1 - share)),
     )

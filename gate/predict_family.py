@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from .history import DIED, MEMORY, OK, Run
+from .history import DIED, MEMORY, OK, PRESSED, Run
 from .predict_fit import DECAY, Fit, Row
 
 KEPT = 48
@@ -21,7 +21,9 @@ WHOLE = 0.5
 """A run that made less than this share of its pixels took the others from the cache: it tells little of a whole one."""
 
 REFIT_ALWAYS = 12
-"""Runs up to which each new one moves the line; later only every fourth does, or one that was off."""
+"""Runs up to which each new one moves the line; later only every `REFIT_EVERY`th does, or one that was off."""
+
+REFIT_EVERY = 8
 
 WRONG = 2.0
 """A run that took less than the expected by this factor, or more, contradicts what is known…"""
@@ -87,7 +89,7 @@ class Family:
         off = self._check(run)
         self._runs.append(run)
         self._since_fit += 1
-        if off or len(self._runs) <= REFIT_ALWAYS or self._since_fit >= 4:
+        if off or len(self._runs) <= REFIT_ALWAYS or self._since_fit >= REFIT_EVERY:
             self._fits.clear()
             self._since_fit = 0
 
@@ -98,7 +100,7 @@ class Family:
         self._hearsay = self._contradicted = 0
 
     def fit(self, quantity: str, cold: bool) -> Fit | None:
-        """The line for `ram`, `vram` or `seconds`; of runs that loaded models, or that found them loaded.
+        """The line for `ram`, `lean`, `vram` or `seconds`; of runs that loaded models, or that found them loaded.
 
         Where there is none of the kind asked for, the other's.
         """
@@ -111,6 +113,7 @@ class Family:
         runs = [r for r in self._runs if r.cold == cold] or list(self._runs)
         took: Callable[[Run], float] = {
             "ram": lambda r: float(r.ram),
+            "lean": lambda r: float(r.lean or r.ram),
             "vram": lambda r: float(r.vram),
             "seconds": lambda r: r.seconds,
         }[quantity]
@@ -119,6 +122,8 @@ class Family:
         if not runs:
             return None
         newest = len(runs) - 1
+        if quantity == "lean" and all(r.lean in (0, r.ram) for r in runs):
+            return self.fit("ram", cold)
         if quantity == "vram" and not any(r.vram for r in runs):
             return None
         rows = [Row(r.sizes, took(r), DECAY ** (newest - i)) for i, r in enumerate(runs)]
@@ -166,4 +171,4 @@ class Family:
 
 def _teaches(run: Run) -> bool:
     """Whether a run says what a whole one takes. One that ended for want of memory says: at least so much."""
-    return run.share >= WHOLE and run.outcome in (OK, MEMORY, DIED)
+    return run.share >= WHOLE and run.outcome in (OK, MEMORY, PRESSED, DIED)

@@ -6,6 +6,7 @@ unknowns, and numpy is not a requirement.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 DECAY = 0.97
 """Weight of a run against the next newer one: after 23 runs it counts half."""
 
-PRIOR_SPREAD = 0.06
+PRIOR_SPREAD = 0.05
 """Relative spread taken for granted before runs have shown theirs (peaks of core nodes spread 2–10 %)."""
 
 PRIOR_WEIGHT = 5.0
@@ -54,14 +55,21 @@ class Fit:
         self.errors = [(r.took - (m := self.mean(r.sizes))) / (m + grain) for r in rows]
         """(took − expected) / (expected + grain), by run."""
         used = sum(1 for slope in self._slopes if slope > 0)
-        free = max(0.0, len(rows) - used) + PRIOR_WEIGHT
-        self._free = free
+        # In bytes, which is what a margin costs, the errors of large runs count for more; and those of late ones.
+        means = [self.mean(r.sizes) + grain for r in rows]
+        most = max(means)
+        counts = [r.weight * m / most for r, m in zip(rows, means, strict=True)]
+        squares = [(2 * c * e * e, e > 0) for c, e in zip(counts, self.errors, strict=True)]
+        free = max(0.0, sum(counts) - used) + PRIOR_WEIGHT
+        self._free = max(0.0, len(rows) - used) + PRIOR_WEIGHT
         prior = PRIOR_WEIGHT * PRIOR_SPREAD**2
-        self.up = math.sqrt((2 * sum(e * e for e in self.errors if e > 0) + prior) / free)
+        self.up = math.sqrt((sum(s for s, above in squares if above) + prior) / free)
         """Relative standard error of a run that takes more than the mean …"""
-        self.down = math.sqrt((2 * sum(e * e for e in self.errors if e < 0) + prior) / free)
+        self.down = math.sqrt((sum(s for s, above in squares if not above) + prior) / free)
         """… and of one that takes less: peaks are skewed."""
-        self._sorted = sorted(self.errors)
+        self._sorted = sorted(zip(self.errors, counts, strict=True))
+        self._counts = sum(counts) + max(counts)
+        self._known: dict[float, float | None] = {}
 
     def mean(self, sizes: Sequence[float]) -> float:
         """What a run of these sizes is expected to take."""
@@ -81,12 +89,25 @@ class Fit:
         )
         margin = student(share, self._free) * spread
         # What was seen counts where enough was: few errors tell nothing of a far quantile.
-        n = len(self._sorted)
-        if share > 0.5 and (k := math.ceil((n + 1) * share)) <= n:
-            return max(margin, self._sorted[k - 1])
-        if share < 0.5 and (k := math.floor((n + 1) * share)) >= 1:
-            return min(margin, self._sorted[k - 1])
+        if share > 0.5 and (seen := self._seen(share)) is not None:
+            return max(margin, seen)
+        if share < 0.5 and (seen := self._seen(share)) is not None:
+            return min(margin, seen)
         return margin
+
+    def _seen(self, share: float) -> float | None:
+        """The error that so large a share of the runs, by their counts, stayed below; one more run is yet to come."""
+        if share not in self._known:
+            self._known[share] = self._look_up(share)
+        return self._known[share]
+
+    def _look_up(self, share: float) -> float | None:
+        below, error = 0.0, None
+        for error, count in self._sorted:
+            below += count
+            if below >= share * self._counts:
+                return error if share > 0.5 or below > count else None
+        return None
 
     def _solve(self, rows: Sequence[Row]) -> list[float]:
         size = len(self._scale) + 1
@@ -157,6 +178,7 @@ def normal(share: float) -> float:
     return z if share > 0.5 else -z
 
 
+@functools.lru_cache(maxsize=1024)
 def student(share: float, free: float) -> float:
     """The same for few runs: Student's t with so many degrees of freedom (first terms of Fisher's expansion)."""
     z = normal(share)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,17 +21,21 @@ from ..settings import Settings
 from .attempt import AttemptNote
 from .brake import Brake
 from .features import Features, features_of
-from .history import DIED, FAILED, MEMORY, OK, Run, machine_id
+from .history import OK, machine_id
 from .history_file import HistoryFile
 from .host import Job, Outcome, Queued
+from .lesson import RunningJob, lesson_of, lesson_of_a_death
 from .predict import Need, Predictor
+from .predict_family import WHOLE
 from .prediction_view import view_of
-from .retry import ErrorKind, classify
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 2000
 """Queued prompts whose features are kept."""
+
+LOOKED_THROUGH = 50
+"""Queued prompts among which one that fits is looked for."""
 
 Result = TypeVar("Result")
 
@@ -53,18 +58,6 @@ def _degrading(nothing: Any) -> Callable[[Callable[..., Result]], Callable[..., 
         return call
 
     return around
-
-
-@dataclass(eq=False)
-class RunningJob:
-    """A prompt while it runs; another try of it is another one."""
-
-    job: Job
-    features: Features
-    need: Need
-    began: float
-    level: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
 
 
 class Prediction:
@@ -97,8 +90,11 @@ class Prediction:
         self._wall = wall
         self._features: OrderedDict[str, Features] = OrderedDict()
         self._running: RunningJob | None = None
+        self._asked: tuple[str, Need] | None = None
+        """The prompt whose need was asked for last: it is the one that starts next."""
         self._machine = ""
         self._attempt = AttemptNote(folder)
+        self._lock = threading.Lock()
         self.file = HistoryFile(folder, "")
         self.predictor = Predictor()
         self.problem: str | None = None
@@ -127,14 +123,17 @@ class Prediction:
     @_degrading(None)
     def removed(self, ids: Sequence[str]) -> None:
         """Prompts were taken out of the queue."""
-        for job_id in ids:
-            self._features.pop(job_id, None)
+        with self._lock:
+            for job_id in ids:
+                self._features.pop(job_id, None)
 
     @_degrading(None)
     def started(self, job: Job) -> None:
         """A prompt has left the queue."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        self._running = RunningJob(job, features, self.predictor.need_of(features), self._clock())
+        asked, self._asked = self._asked, None
+        need = asked[1] if asked is not None and asked[0] == job.id else self.predictor.need_of(features)
+        self._running = RunningJob(job, features, need, self._clock())
 
     @_degrading(None)
     def on_sample(self, sample: Sample) -> None:
@@ -151,9 +150,12 @@ class Prediction:
             return
         self._attempt.clear()
         if not again:
-            self._features.pop(outcome.job_id, None)
+            with self._lock:
+                self._features.pop(outcome.job_id, None)
         if self._settings().gate.predict:
-            run = self._run_of(running, outcome, brake)
+            run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
+            if run.outcome == OK and run.share < WHOLE:
+                return  # most of it came from the cache: what it took is not what it takes
             self.predictor.learn(run)
             self.file.add(run)
 
@@ -170,7 +172,9 @@ class Prediction:
         if not self._settings().gate.predict:
             return None
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        return self.predictor.need_of(features)
+        need = self.predictor.need_of(features)
+        self._asked = job.id, need
+        return need
 
     @_degrading(None)
     def fitting_frames(self, job: Job, room: float) -> int | None:
@@ -182,6 +186,17 @@ class Prediction:
             if (frames - 1) % 4 == 0 and self.predictor.need_of(smaller).ram <= room:
                 return frames
         return None
+
+    @_degrading("")
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """Id of the first other queued prompt known to need no more than so many bytes; empty where there is none."""
+        with self._lock:
+            queued = list(self._features.items())[:LOOKED_THROUGH]
+        for job_id, features in queued:
+            need = self.predictor.need_of(features) if job_id != job.id else None
+            if need is not None and need.known and need.ram <= room:
+                return job_id
+        return ""
 
     @_degrading(None)
     def seconds(self, job_id: str) -> tuple[float, float, float] | None:
@@ -207,10 +222,9 @@ class Prediction:
         if running is None or running.sizes.get(node_id) == size:
             return
         running.sizes[node_id] = size
-        features = features_of(running.job.graph, running.job.outputs, running.sizes)
-        running.need = self.predictor.need_of(features)
-        took = running.need.ram_mean
-        self._attempt.write(running.job.id, self._run(running, features, took, 0, 1.0, DIED))
+        running.need = self.predictor.need_of(running.sized_features)
+        lesson = replace(lesson_of_a_death(running), machine=self._machine, time=self._wall())
+        self._attempt.write(running.job.id, lesson)
 
     def close(self) -> None:
         """The process ends in an orderly way: what runs has not failed."""
@@ -238,45 +252,13 @@ class Prediction:
     # -- underneath
 
     def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
-        features = self._features[job_id] = features_of(graph, outputs)
-        while len(self._features) > REMEMBERED:
-            self._features.popitem(last=False)
+        features = features_of(graph, outputs)
+        if features.size_nodes:  # what it will choose is not known yet: about what it chose last, not what is wanted
+            went_well = [r.sizes_chosen for r in self.file.of(features.family) if r.outcome == OK and r.sizes_chosen]
+            sizes = went_well[-1] if went_well else dict.fromkeys(features.size_nodes, 1)
+            features = features_of(graph, outputs, sizes)
+        with self._lock:
+            self._features[job_id] = features
+            while len(self._features) > REMEMBERED:
+                self._features.popitem(last=False)
         return features
-
-    def _run_of(self, running: RunningJob, outcome: Outcome, brake: Brake) -> Run:
-        features = running.features
-        if running.sizes:
-            features = features_of(running.job.graph, running.job.outputs, running.sizes)
-        made = sum(pixels for node_id, pixels in features.makers.items() if node_id in brake.ran)
-        all_of_it = sum(features.makers.values())
-        share = made / all_of_it if all_of_it else min(1.0, len(brake.ran) / max(1, len(running.job.graph)))
-        run = self._run(running, features, brake.meter.ram, brake.job_vram, share, _outcome(outcome))
-        return replace(run, cold=bool(features.loaders & brake.ran), nodes=dict(brake.meter.nodes))
-
-    def _run(self, running: RunningJob, features: Features, ram: int, vram: int, share: float, outcome: str) -> Run:
-        need = running.need
-        return Run(
-            family=features.family,
-            sizes=features.sizes,
-            ram=max(0, ram),
-            vram=max(0, vram),
-            seconds=self._clock() - running.began,
-            share=share,
-            outcome=outcome,
-            level=running.level,
-            expected=(need.ram, need.vram, need.seconds, need.low, need.high) if need.known else (),
-            sizes_chosen=dict(running.sizes),
-            machine=self._machine,
-            time=self._wall(),
-            kinds=features.kinds,
-            models=features.models,
-        )
-
-
-def _outcome(outcome: Outcome) -> str:
-    if outcome.ok:
-        return OK
-    if outcome.error_type == "death":
-        return DIED
-    lacked = classify(outcome.error_type, outcome.error) in (ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY)
-    return MEMORY if lacked else FAILED

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from .history import OK, Run
+from .history import OK, OUTCOMES, Run
 
 
 def view_of(runs: Iterable[Run], machine: str) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def _one(name: str, runs: list[Run], machine: str) -> dict[str, Any]:
         "models": list(last.models),
         "runs": len(runs),
         "of_other_machines": sum(r.machine != machine for r in runs),
-        "outcomes": {o: n for o in ("ok", "memory", "died", "failed") if (n := sum(r.outcome == o for r in runs))},
+        "outcomes": {o: n for o in OUTCOMES if (n := sum(r.outcome == o for r in runs))},
         "peak_ram": max((r.ram for r in mine), default=0),
         "peak_vram": max((r.vram for r in mine), default=0),
         "seconds": statistics.median(r.seconds for r in mine) if mine else None,

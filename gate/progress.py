@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .brake import JobPeak
-from .eta import remaining
+from .eta import Pace, remaining
 from .host import Job, Outcome
 
 NO_PEAK = JobPeak()
@@ -41,6 +41,7 @@ class BatchProgress:
 
     Args:
         seconds_of: a queued or running job's time as (mean, low, high); None where nothing is known of its like.
+        pace: how fast the machine is now.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class BatchProgress:
         clock: Callable[[], float] = time.monotonic,
         seconds_of: Callable[[str], tuple[float, float, float] | None] = lambda job_id: None,
         wall: Callable[[], float] = time.time,
+        pace: Callable[[], Pace] = Pace,
     ) -> None:
         self._clock = clock
         self._wall = wall
         self._seconds_of = seconds_of
+        self._pace = pace
         self._pending: dict[str, None] = {}
         self._lock = threading.Lock()
         self._batch = _Batch()
@@ -153,7 +156,7 @@ class BatchProgress:
         eta = low = high = None
         times = self._times(known[:TOLD_APART], pending, running, durations, now) if pending or running else None
         if times is not None:
-            left = remaining(times)
+            left = remaining(times, self._pace())
             eta, low, high = left.seconds, left.low, left.high
         return {
             "done": batch.done,

@@ -9,6 +9,7 @@ from ..monitor.readings import Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.ladder import Shortage
 from ..settings import Tiers
+from ..settings_model import Gate as GateSettings
 from .host import Job
 from .predict import Need
 
@@ -24,6 +25,10 @@ class Forecast(Protocol):
         """The most frames with which it would need no more than so many bytes."""
         ...
 
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """Id of the first other queued prompt known to need no more than so many bytes; empty where there is none."""
+        ...
+
 
 class NoForecast:
     """Where nothing is predicted."""
@@ -35,6 +40,10 @@ class NoForecast:
     def fitting_frames(self, job: Job, room: float) -> int | None:
         """Nothing."""
         return None
+
+    def fitting_prompt(self, job: Job, room: float) -> str:
+        """None."""
+        return ""
 
 
 def known_need(forecast: Forecast, job: Job) -> Need | None:
@@ -87,10 +96,16 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
 
     Asked once all was freed that can be. Said only of what this process has seen, and by the low end of the need.
     """
-    if need is None or not need.confirmed or reading.used + need.ram_low <= reading.limit:
+    if need is None or not need.confirmed or reading.used + need.lean_low <= reading.limit:
         return None
     free = max(0, reading.limit - reading.used)
     text = f"needs about {human(need.ram_mean)}, {human(reading.limit)} is the limit and {human(free)} of it are free"
     room = entry_of(Level.EMERGENCY, reading.limit, tiers) - reading.used
     frames = forecast.fitting_frames(job, room)
     return text + (f": fewer frames, e.g. {frames}" if frames else "")
+
+
+def may_run_short(reading: MemoryReading, gate: GateSettings, need: Need | None) -> bool:
+    """Whether a prompt may start at the end of its wait though memory is short."""
+    cannot = need is not None and need.confirmed and reading.used + need.lean_low > reading.limit
+    return gate.on_timeout == "run" and not (cannot and gate.too_large == "hold")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..gate.host import Job, Outcome
@@ -30,3 +31,26 @@ def outcome_of(job_id: str, status: Any) -> Outcome:
                 str(data.get("node_id", "")),
             )
     return Outcome(job_id, False, "unknown")
+
+
+def take_out_of_turn(
+    queue: Any, prompt_id: str, get: Callable[..., Any], failed: Callable[[str, Exception], None]
+) -> Any | None:
+    """Take a prompt by the queue's own `get` though it is not the next; None where it is not there (any more)."""
+    with queue.mutex:
+        others = queue.queue
+        try:
+            found = [item for item in others if str(item[1]) == prompt_id]
+            if not found:
+                return None
+            rest = [item for item in others if item is not found[0]]
+            heapq.heapify(rest)
+            queue.queue = found[:1]
+            taken = get(timeout=0)
+            others = rest
+            return taken
+        except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
+            failed("taking a prompt out of turn", error)
+            return None
+        finally:
+            queue.queue = others

@@ -11,7 +11,7 @@ from typing import Any
 from ..gate.host import Job, JobListener, NodeStart, Queued, Verdict
 from ..reclaim.host import Place
 from .comfyui_entry import QueueEntry
-from .comfyui_items import job_of, outcome_of
+from .comfyui_items import job_of, outcome_of, take_out_of_turn
 from .comfyui_refusal import refuse
 from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
@@ -114,6 +114,8 @@ class QueueHooks:
                     self._contain("admission", self._tell_nothing_waits)
                     return None
                 verdict = Verdict(True) if job is None else self._ask(job)
+                if verdict.instead and (other := self._take_instead(executor, original, verdict.instead)) is not None:
+                    return other
                 if not verdict.start and not verdict.refused:
                     self._again.wait(min(max(verdict.again_in, 0.0), MAX_NAP))
                     return None
@@ -128,6 +130,15 @@ class QueueHooks:
                     return taken
 
         queue.get = get
+
+    def _take_instead(self, executor: Any, original: Callable[..., Any], prompt_id: str) -> Any:
+        """Take this prompt though another is the next; None where it is not in the queue any more."""
+        found = take_out_of_turn(self._queue, prompt_id, original, self._tell_once)
+        if found is None or (job := self._read(found[0])) is None:
+            return found
+        self._contain("between prompts", partial(self._between_prompts, executor, job))
+        self._contain("started", partial(self._tell_started, job))
+        return found
 
     def _wait_for_head(self, timeout: float | None) -> Any | None:
         """The item that would leave next, or None after `timeout` seconds or a wake-up without one."""

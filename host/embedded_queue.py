@@ -124,6 +124,16 @@ class PromptQueue:
         with self._lock:
             return self._pending[0] if self._pending else None
 
+    def move_up(self, prompt_id: str) -> Item | None:
+        """Make a pending prompt the next, out of its turn; None where it is not there (any more)."""
+        with self._lock:
+            for item in self._pending:
+                if item.id == prompt_id:
+                    self._pending.remove(item)
+                    self._pending.insert(0, item)
+                    return item
+            return None
+
     def take(self, item: Item) -> bool:
         """Make `item` the running one; False if it is not (any more) the next."""
         with self._lock:

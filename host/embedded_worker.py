@@ -109,6 +109,9 @@ class Worker:
             if verdict.refused:
                 if self._queue.take(item):
                     self._refuse(item, verdict.reason)
+            elif verdict.instead and (other := self._queue.move_up(verdict.instead)) is not None:
+                if not self._stopping and self._queue.take(other):
+                    self._run_item(other)
             elif not verdict.start:
                 self._signal.wait(min(max(verdict.again_in, MIN_NAP), MAX_NAP))
             elif not self._stopping and self._queue.take(item):

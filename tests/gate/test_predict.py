@@ -161,3 +161,26 @@ def test_prediction_of_a_clip_by_its_graph():
         predictor.learn(run(features, features.arithmetic * 1.3, frames / 40))
     need = predictor.need(plain_clip(2, ClipSize(97)).graph)
     assert need.ram_mean == pytest.approx(features_of(plain_clip(2).graph).arithmetic * 1.3, rel=0.1)
+
+
+def test_times_follow_a_machine_that_has_become_slower_at_once_and_in_all_families():
+    predictor = taught([10, 20, 30] * 5, lambda mpx: GB)
+    for size in (10, 20, 30) * 5:
+        predictor.learn(run(of_size(size, "g"), GB, size / 10))
+    before = predictor.need_of(of_size(20, "g")).seconds
+    for size in (10, 30, 20, 10):
+        predictor.learn(run(of_size(size), GB, 3 * size / 10))
+    assert predictor.need_of(of_size(20, "g")).seconds > 1.6 * before
+    assert predictor.pace.factor > 1.6 and predictor.pace.swing > 0.1
+
+
+def test_intervals_widen_until_they_cover_what_they_are_to_cover():
+    random.seed(1)
+    within, predictor = 0, Predictor()
+    for number in range(600):
+        features = of_size(random.choice((10, 20, 30)))
+        took = features.largest / 1e7 * random.choice((0.5, 0.8, 1.0, 1.1, 1.9))
+        need = predictor.need_of(features)
+        within += number >= 100 and need.low <= took <= need.high
+        predictor.learn(run(features, GB, took))
+    assert within / 500 == pytest.approx(0.8, abs=0.05)

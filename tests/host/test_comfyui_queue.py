@@ -215,3 +215,24 @@ def test_the_executor_and_the_worker_are_found(server):
     server.wait_for(1)
     assert (server.executor, "a") in server.boundaries
     assert server.hooks.worker is server.thread
+
+
+def test_a_later_prompt_is_taken_out_of_turn_where_the_gate_names_it(server):
+    server.listener.decide = lambda job: Verdict(False, "no room", 0.01, "c") if job.id == "a" else Verdict(True)
+    for number, name in enumerate("abcd"):
+        server.put(name, number)
+    server.start().wait_for(1)
+    assert server.executed == ["c"]
+    assert [item[1] for item in sorted(server.queue.queue)] == ["a", "b", "d"]
+    server.listener.decide = lambda job: Verdict(True)
+    server.wait_for(3)
+    assert server.executed == ["c", "a", "b", "d"]
+    assert [job for event, job in server.listener.events if event == "started"] == ["c", "a", "b", "d"]
+
+
+def test_one_that_is_not_there_any_more_changes_nothing(server):
+    server.listener.decide = lambda job: Verdict(False, "no room", 0.01, "gone")
+    server.put("a", 1)
+    server.start()
+    assert server.listener.asked.wait(10)
+    assert [item[1] for item in server.queue.queue] == ["a"]
