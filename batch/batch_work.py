@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .dashboard.board import Board
+from .dashboard.serve import dashboard_beside
 from .fleet.require import Tls
 from .fleet.run_fleet import run_fleet
 from .progress.view import View
@@ -35,6 +37,8 @@ class Where:
     servers: tuple[str, ...]
     scheduler: str = ""
     tls: Tls = field(default_factory=Tls)
+    dashboard: int | None = None
+    """Port of 127.0.0.1 at which the batch shows itself; 0: any that is free."""
 
 
 def work(journal: Journal, where: Where, view: View, say: Callable[[str], None]) -> int:
@@ -48,6 +52,11 @@ def work(journal: Journal, where: Where, view: View, say: Callable[[str], None])
     Raises:
         FleetRefused: several machines cannot be used like this.
     """
+    with dashboard_beside(view, where.dashboard, say) as (both, board):
+        return _work(journal, where, both, board, say)
+
+
+def _work(journal: Journal, where: Where, view: View, board: Board, say: Callable[[str], None]) -> int:
     options = options_of(journal.meta)
     stopping = Stopping()
     began = time.monotonic()
@@ -66,7 +75,7 @@ def work(journal: Journal, where: Where, view: View, say: Callable[[str], None])
     reason = ""
     try:
         with StopSignals(stopping, lambda text: book.tell(event("note", text=text))):
-            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where))
+            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where, board))
     finally:
         counts = journal.counts()
         left = counts["planned"] + counts["running"]
@@ -104,11 +113,12 @@ def separator_for(names: Sequence[str]) -> str:
     return separator
 
 
-def _run(journal: Journal, options: RunOptions, book: Book, stopping: Stopping, where: Where) -> str:
+def _run(journal: Journal, options: RunOptions, book: Book, stopping: Stopping, where: Where, board: Board) -> str:
     if where.scheduler or len(where.servers) > 1:
         return run_fleet(
-            journal, options, book.tell, stopping, servers=where.servers, scheduler=where.scheduler, tls=where.tls
-        )
+            journal, options, book.tell, stopping, servers=where.servers, scheduler=where.scheduler, tls=where.tls,
+            shown=board.machine, dashboard=board.dask_at,
+        )  # fmt: skip
     with closing(Server(where.servers[0])) as server:
         return run_on_one(journal, options, book.tell, stopping, server)
 

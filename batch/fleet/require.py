@@ -34,6 +34,13 @@ def require_dask() -> None:
         )
 
 
+def require_fleet(scheduler: str = "", tls: Tls | None = None) -> None:
+    """Raise `FleetRefused` where several machines, or that scheduler, cannot be used: before anything is written."""
+    require_dask()
+    if scheduler:
+        security_for(scheduler, tls or Tls())
+
+
 def has_dashboard() -> bool:
     """Whether Dask's own dashboard can be served: it needs bokeh."""
     return importlib.util.find_spec("bokeh") is not None
