@@ -56,7 +56,8 @@ def plan(
     jobs = planner.jobs(problems)
     if problems:
         raise JobListError(list(dict.fromkeys(problems)))
-    return JobList(tuple(jobs), workflow, rows.source, (UNCHECKED,) if definitions is None else ())
+    told = read.notes if definitions is not None else (UNCHECKED,)
+    return JobList(tuple(jobs), workflow, rows.source, told)
 
 
 class _Planner:
