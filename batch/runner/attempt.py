@@ -54,7 +54,7 @@ class Attempts:
         self._tell, self._stop = tell, stop
         self._number = number
         self.memory = MemoryWatch(server, tell)
-        self._follower = Follower(server, job.index, tell, stop, options.job_timeout, self.memory)
+        self._follower = Follower(server, job, tell, stop, options.job_timeout, self.memory)
         self.prompt = self._make_prompt()
         self.sent = 0
         """How many prompts the server was given, or found to have."""
@@ -117,6 +117,7 @@ class Attempts:
             if graph is None:
                 graph = self._graph()
             told = {"index": self._job.index, "attempt": self._number, "id": self.prompt.id}
+            self._server.listen()
             self._tell(event("submitted", **told, server=self._server.name))
             try:
                 self.prompt.send(graph)

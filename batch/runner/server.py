@@ -65,9 +65,8 @@ class Server:
             self._noted.add(text)
             tell(event("note", text=f"{self.name}: {text}"))
 
-    @property
-    def listening(self) -> bool:
-        """Whether its events come in; opens the connection where it may."""
+    def listen(self) -> bool:
+        """Whether its events come in; opens the connection where it may. To be called before a prompt is sent."""
         if self._socket is None and self._open_socket is not None and time.monotonic() >= self._socket_after:
             try:
                 self._socket = self._open_socket(self.url, self.client_id)

@@ -136,6 +136,29 @@ def test_asked_to_stop_it_ends_in_order_and_can_be_resumed(server, rows):
     assert len(list((rows.parent / "out").glob("*.mp4"))) == JOBS
 
 
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_asked_to_stop_now_it_takes_the_job_off_the_server(server, rows, signals):
+    workflow = {
+        **WORKFLOW,
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["4", 0], "fps": 24.0}},
+        "4": {"class_type": "Allocate", "inputs": {"mb": 1, "seconds": 600.0, "value": ["1", 0]}},
+    }
+    (rows.parent / "workflow.json").write_text(json.dumps(workflow))
+    process = subprocess.Popen(
+        command(*run_arguments(rows, server.url, "--json")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    asked = list(signals)
+    for line in process.stdout:
+        event = json.loads(line)
+        if asked and (event["event"] == "note" or event.get("node") == "4 Allocate"):
+            process.send_signal(asked.pop(0))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3, errors
+    assert not server.client.queue().ids
+    assert call("status", rows.parent / "out").stdout == f"{JOBS} planned\n"
+
+
 def test_a_failed_job_leaves_its_reason_and_can_be_run_again(server, rows):
     workflow = json.loads((rows.parent / "workflow.json").read_text())
     workflow["3"]["inputs"]["filename_prefix"] = "../outside"  # valid to the eye, refused by the node
