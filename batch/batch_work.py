@@ -26,8 +26,8 @@ from .runner.stopping import Stopping, StopSignals
 
 DONE, FAILED, NOT_TRIED, STOPPED, TAKEN = range(5)
 """Exit codes of `resource-gate batch`; documented in its help."""
-JOIN = 0.5
-"""Seconds the main thread waits at a time: on Windows a wait without end lets no Ctrl-C through."""
+JOIN = 0.1
+"""Seconds the main thread waits at a time, and so how long a signal may go unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,8 @@ def _run(journal: Journal, options: RunOptions, book: Book, stopping: Stopping, 
         return run_on_one(journal, options, book.tell, stopping, server)
 
 
-def _on_a_thread(run: Callable[[], str]) -> str:
-    """Run it off the main thread: a signal's handler runs there, and sets events that the work waits for.
-
-    An event that is set by a handler inside the very thread that waits for it can lock for ever.
-    """
+def _on_a_thread(run: Callable[[], str], meanwhile: Callable[[], None]) -> str:
+    """Run it off the main thread, which stays free for signals: `meanwhile` is called there again and again."""
     answers: list[str] = []
     errors: list[BaseException] = []
 
@@ -141,6 +138,7 @@ def _on_a_thread(run: Callable[[], str]) -> str:
     thread.start()
     while thread.is_alive():
         thread.join(JOIN)
+        meanwhile()
     if errors:
         raise errors[0]
     return answers[0]
