@@ -74,8 +74,8 @@ def _work(journal: Journal, where: Where, view: View, board: Board, say: Callabl
     )  # fmt: skip
     reason = ""
     try:
-        with StopSignals(stopping, lambda text: book.tell(event("note", text=text))):
-            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where, board))
+        with StopSignals(stopping, lambda text: book.tell(event("note", text=text))) as signals:
+            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where, board), signals.heed)
     finally:
         counts = journal.counts()
         left = counts["planned"] + counts["running"]

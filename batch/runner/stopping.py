@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Those that this system has."""
 
