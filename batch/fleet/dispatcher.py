@@ -196,18 +196,14 @@ class Dispatcher:
 
     def _learn(self, job: Open, machine: Machine, result: JobResult) -> None:
         room, peak = machine.room, max(result.peak_ram or 0, job.peak)
-        kind, amount = self._learned.size(job.job)
-        room.proven[kind] = max(amount, room.proven.get(kind, 0))
+        room.did(self._learned.size(job.job))
         if room.rest is not None and peak:
             self._learned.learn(job.job, peak - room.rest)
 
     def _moves(self, job: Open, machine: Machine, result: JobResult, now: float) -> bool:
         """Whether another machine shall try; if so the job waits for one."""
         if result.error_kind in OUT_OF_MEMORY:
-            kind, amount = self._learned.size(job.job)
-            room = machine.room
-            room.refuted[kind] = min(amount, room.refuted.get(kind, amount))
-            room.proven.pop(kind, None)
+            machine.room.could_not(self._learned.size(job.job))
         if result.error_kind != SERVER:  # whose server fails rests for a while, and may then have it again
             job.barred[machine.name] = f"{machine.name}: {result.error}"
         job.moves += 1
@@ -255,7 +251,3 @@ class Dispatcher:
             self._tell(event("server", server=machine.name, state=state, reason=reason))
         job = self._running.get(machine.lease or "")
         self._shown(machine, job.job if job is not None else None, reading)
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs wait and run."""
-        return {"waiting": len(self._line), "running": len(self._running)}
