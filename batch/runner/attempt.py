@@ -8,12 +8,13 @@ from typing import Any
 
 from ...gate.retry import classify
 from ..answers import JobEnd
-from ..errors import JobLost, JobTimeout, PromptRefused, ServerGone, ServerSilent
+from ..errors import JobLost, JobTimeout, PromptRefused, RequestRefused, ServerGone, ServerSilent
 from ..joblist.job import Job
 from ..transfer import TransferError
 from .events import Tell, event
 from .failure import Failure
 from .follow import Follower
+from .health import NOT_ITSELF
 from .inputs import graph_for, missing
 from .memory import MemoryWatch
 from .options import RunOptions
@@ -124,6 +125,11 @@ class Attempts:
                 break
             except PromptRefused as refused:
                 raise Failure(REFUSED, *told_refusal(refused.details)) from None
+            except RequestRefused as refused:
+                if refused.status not in NOT_ITSELF:
+                    raise Failure(REFUSED, f"the server could not take the workflow: {refused}") from None
+                broken += 1
+                self._line.come_back(refused, broken)
             except (ServerGone, ServerSilent) as error:
                 broken += 1
                 self._line.come_back(error, broken)
