@@ -55,6 +55,8 @@ class Result:
     runner_cpu_ms_a_job: float
     rss_after_a_tenth: float
     rss_at_the_end: float
+    rss_with_the_report: float
+    """The most after the last job, while the report of all jobs is written."""
     rss_kib_a_thousand_jobs: float
     """Slope of a line through the readings after the first tenth."""
     cpu_ms_a_job_by_tenths: tuple[float, ...]
@@ -100,7 +102,7 @@ def _done(log: Path) -> int:
 
 def _result(jobs: int, readings: list[Reading]) -> Result:
     working = [reading for reading in readings if reading.done > 0]
-    settled = [reading for reading in working if reading.done >= jobs / 10]
+    settled = [reading for reading in working if jobs / 10 <= reading.done < jobs]
     line = statistics.linear_regression([r.done for r in settled], [r.rss for r in settled])
     first, last = working[0], working[-1]
     marks = [min(working, key=lambda r: abs(r.done - jobs * tenth / 10)) for tenth in range(11)]
@@ -110,7 +112,8 @@ def _result(jobs: int, readings: list[Reading]) -> Result:
         (last.done - first.done) / (last.seconds - first.seconds),
         1000 * (last.cpu - first.cpu) / (last.done - first.done),
         settled[0].rss / MIB,
-        last.rss / MIB,
+        settled[-1].rss / MIB,
+        max(reading.rss for reading in readings) / MIB,
         line.slope * 1000 / 1024,
         tuple(1000 * (b.cpu - a.cpu) / (b.done - a.done) for a, b in itertools.pairwise(marks) if b.done > a.done),
     )
@@ -131,6 +134,7 @@ def main() -> None:
     print(f"runner: {result.runner_cpu_ms_a_job:.1f} ms of CPU a job")
     print("by tenths of the batch:", " ".join(f"{ms:.1f}" for ms in result.cpu_ms_a_job_by_tenths))
     print(f"RSS: {result.rss_after_a_tenth:.1f} MiB after a tenth, {result.rss_at_the_end:.1f} at the end,")
+    print(f"     {result.rss_with_the_report:.1f} at most, with the report,")
     print(f"     {result.rss_kib_a_thousand_jobs:+.0f} KiB for every 1000 jobs")
 
 
