@@ -276,6 +276,12 @@ def test_a_full_server_is_freed_and_waited_for_before_the_job(fake, runs, job):
     assert fake.frees == [{"level": "critical"}]
 
 
+def test_a_machine_that_is_full_for_good_is_not_waited_for_all_the_time(stock, runs, job):
+    stock.ram = [0.95]
+    result = runs(stock, settle=3600.0, release="never")(job())
+    assert result.ok and len(stock.frees) == 1
+
+
 def test_a_stock_server_that_is_nearly_full_is_freed_after_a_job(stock, runs, job):
     stock.ram = [0.5, 0.87]
     assert runs(stock, settle=0.6)(job()).ok
