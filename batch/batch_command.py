@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -51,8 +52,10 @@ def _told(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
         except Taken as taken:
             say(f"{taken}: wait for it, or stop it")
             return TAKEN
+        except sqlite3.Error as error:
+            say(f"the journal cannot be read or written: {error}; what is in it stays, and can be resumed")
         except OSError as error:
-            say(f"{error}; nothing was submitted")
+            say(f"{error}; nothing more was submitted")
         return NOT_TRIED
 
     return command

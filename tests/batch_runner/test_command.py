@@ -235,6 +235,16 @@ def test_another_batch_does_not_take_the_folder_of_the_first(server, rows):
     assert answer.returncode == 2 and "there is another batch in" in answer.stderr
 
 
+def test_a_journal_that_is_damaged_is_named(server, rows):
+    folder = rows.parent / "out/.resource-gate"
+    folder.mkdir(parents=True)
+    (folder / "journal.sqlite3").write_bytes(b"no database at all" * 100)
+    for arguments in (["resume", rows.parent / "out"], ["status", folder], run_arguments(rows, server.url)):
+        answer = call(*arguments)
+        assert answer.returncode == 2 and "journal.sqlite3 cannot be used: file is not a database" in answer.stderr
+    assert (folder / "journal.sqlite3").read_bytes().startswith(b"no database")
+
+
 def test_the_exit_codes_are_in_the_help():
     told = call("run", "--help").stdout
     assert all(f"\n  {code}  " in told for code in range(5))
