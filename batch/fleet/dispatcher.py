@@ -12,11 +12,11 @@ from ...gate.retry import ErrorKind
 from ..joblist.job import Job
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
-from ..runner.result import LOST, REFUSED, SERVER, STOPPED, JobResult
+from ..runner.result import LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .learned_need import LearnedNeed, Need
-from .line import Ledger, Line, Open
+from .line import OTHER_MACHINE, OUT_OF_MEMORY, Ledger, Line, Open
 from .machine import DOWN, Reading
 from .messages import Broken, Ended, Left, Message, Seen, Told, Transport
 from .placement import fits
@@ -29,10 +29,6 @@ HOME_WAIT = 20.0
 server the job went on meanwhile."""
 STOP_WAIT = 30.0
 """Seconds for machines to take their prompts off their servers when the batch is stopped at once."""
-OTHER_MACHINE = frozenset({SERVER, LOST, REFUSED, ErrorKind.MEMORY.value, ErrorKind.DEVICE_MEMORY.value})
-"""Ends after which another machine may do what this one could not: more memory, other models, other nodes."""
-OUT_OF_MEMORY = frozenset({LOST, ErrorKind.MEMORY.value})
-"""Ends that say that the machine is too small: a server that dies with a job was killed for memory, as a rule."""
 
 
 class Dispatcher:

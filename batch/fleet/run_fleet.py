@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import tempfile
 import urllib.parse
@@ -99,7 +100,9 @@ def run_fleet(
         if link:
             dashboard(link)
             tell(event("note", text=f"Dask's dashboard: {link}"))
-        transport = stack.enter_context(DaskTransport(client, inbox, options, here=not scheduler, names=names))
+        # After the quick tries a job goes to another machine; it is here that a server is waited for, by all of them.
+        moving = dataclasses.replace(options, ready_budget=0.0)
+        transport = stack.enter_context(DaskTransport(client, inbox, moving, here=not scheduler, names=names))
         dispatcher = Dispatcher(
             journal, transport, inbox, roster, options, tell, stopping,
             homes=homes, need=need, learned=learned, patience=patience, shown=shown,

@@ -123,7 +123,7 @@ async def _stay(scheduler: str, security: Any, options: Mapping[str, Any]) -> No
         ValueError: that is no address.
     """
     from distributed import Nanny
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.security import Security
 
     arguments = (security or Security()).get_connection_args("worker")

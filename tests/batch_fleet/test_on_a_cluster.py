@@ -95,6 +95,35 @@ def test_a_killed_worker_costs_no_job_and_the_small_machine_gets_only_what_fits(
     assert {row["server"] for row in rows} == set(rooms)
 
 
+def test_a_dead_machines_job_moves_and_what_is_finished_never_runs_again(
+    two_servers: tuple[ServerProcess, ServerProcess],
+    clip: Callable[..., Job],
+    open_journal: Callable[..., Journal],
+    tmp_path: Path,
+) -> None:
+    dying, staying = two_servers
+    name = dying.url.partition("//")[2]
+    jobs = [clip(n, width=160, height=90, frames=24) for n in range(14)]
+    journal = open_journal(jobs)
+    events: list[Mapping[str, Any]] = []
+
+    def show(event: Mapping[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "job_ended" and event["server"] == name:  # it gets the next one before it is looked at
+            dying.kill()
+
+    options = RunOptions(tmp_path / "out", journal.meta["id"], reconnect=2, reconnect_wait=0.2, settle=1.0)
+    left = run_fleet(journal, options, Book(journal, show).tell, Stopping(), servers=[dying.url, staying.url])
+    assert left == "" and not dying.alive
+    rows = journal.report()["jobs"]
+    assert [row["state"] for row in rows] == ["done"] * len(jobs)
+    by_dead = [row for row in rows if row["server"] == name]
+    assert len(by_dead) == 1
+    assert len(staying.client.call("GET", "/history")) == len(jobs) - len(by_dead)
+    assert all(check_clip(Path(row["outputs"][0]), 24, 320, 180).whole for row in rows)
+    assert any(e["event"] == "server" and e["server"] == name and e["state"] in ("gone", "down") for e in events)
+
+
 def test_ctrl_c_twice_takes_the_prompts_off_the_servers_and_leaves_the_jobs_to_be_done(
     two_servers: tuple[ServerProcess, ServerProcess], open_journal: Callable[..., Journal], tmp_path: Path
 ) -> None:
