@@ -13,8 +13,9 @@ from .runner import options as defaults
 
 DEFAULT_URL = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless told otherwise."""
-DESCRIPTION = "Run a workflow once for each row of a table or each file of a folder, and end with every clip made or a "
-DESCRIPTION += "reason for each that is not."
+DESCRIPTION = """\
+Run a workflow once for each row of a table or each file of a folder, and end with every clip made or a reason for each
+that is not."""
 EPILOG = """\
 exit codes:
   0  every job is done
