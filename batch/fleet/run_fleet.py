@@ -21,7 +21,7 @@ from .dispatcher import Dispatcher
 from .learned_need import REMEMBERED, LearnedNeed, Need
 from .machine import Reading
 from .messages import Message
-from .require import FleetRefused, Tls, has_dashboard, require_dask, security_for
+from .require import FleetRefused, Tls, has_dashboard, quiet_dask, require_dask, security_for
 from .roster import Machine, Roster
 
 JOIN_PATIENCE = 60.0
@@ -81,6 +81,7 @@ def run_fleet(
         FleetRefused: Dask is missing, or the scheduler is not safe to use, or not there.
     """
     require_dask()
+    quiet_dask()
     from .dask_transport import DaskTransport  # here and not above: without the extra, one server works
 
     inbox: queue.Queue[Message] = queue.Queue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import platform
 import signal
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .require import FleetRefused, Tls, require_dask, security_for
+from .require import FleetRefused, Tls, quiet_dask, require_dask, security_for
 
 DEFAULT_SERVER = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless told otherwise."""
@@ -62,10 +61,10 @@ def tls_of(options: argparse.Namespace) -> Tls:
 
 def run(options: argparse.Namespace) -> int:
     """Work until told to leave; return the exit code."""
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each connection; we tell what matters
     try:
         require_dask()
         security = security_for(options.scheduler, tls_of(options))
+        quiet_dask()
     except FleetRefused as refused:
         sys.stderr.write(f"resource-gate: {refused}\n")
         return 2
