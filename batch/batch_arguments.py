@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from .dashboard.serve import DEFAULT_PORT
 from .runner import options as defaults
 
 DEFAULT_URL = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless told otherwise."""
-DESCRIPTION = "Run a workflow once for each row of a table or each file of a folder, and end with every clip made or a "
-DESCRIPTION += "reason for each that is not."
+DESCRIPTION = """\
+Run a workflow once for each row of a table or each file of a folder, and end with every clip made or a reason for each
+that is not."""
 EPILOG = """\
 exit codes:
   0  every job is done
@@ -152,6 +154,14 @@ def _add_servers(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )
     for name, text in (("ca", "who is trusted"), ("cert", "our certificate"), ("key", "its key")):
         parser.add_argument(f"--tls-{name}", type=Path, metavar="FILE", help=f"{text}, for --scheduler tls://…; PEM")
+    parser.add_argument(
+        "--dashboard",
+        type=int,
+        nargs="?",
+        const=DEFAULT_PORT,
+        metavar="PORT",
+        help=f"show the batch and its machines to browsers of this machine (at port {DEFAULT_PORT}; 0: any)",
+    )
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 from . import batch_arguments
 from .batch_work import NOT_TRIED, TAKEN, Where, say_report, separator_for, work
 from .client import Client, ClientError
-from .fleet.require import FleetRefused, Tls
+from .fleet.require import FleetRefused, Tls, require_fleet
 from .joblist.job import JobList, JobListError
 from .joblist.plan import plan
 from .joblist.rows import Rows, rows_from_csv, rows_from_jsonl, rows_from_pattern
@@ -51,8 +52,10 @@ def _told(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
         except Taken as taken:
             say(f"{taken}: wait for it, or stop it")
             return TAKEN
+        except sqlite3.Error as error:
+            say(f"the journal cannot be read or written: {error}; what is in it stays, and can be resumed")
         except OSError as error:
-            say(f"{error}; nothing was submitted")
+            say(f"{error}; nothing more was submitted")
         return NOT_TRIED
 
     return command
@@ -68,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
         _list(jobs, options.json)
         return 0
     with closing(_journal(jobs, where, options)) as journal:
+        del jobs  # the journal has them; ten thousand graphs need not stay in memory
         return work(journal, where, make_view(sys.stdout, options.json), say)
 
 
@@ -130,9 +134,13 @@ def _where(options: argparse.Namespace) -> Where:
     if options.scheduler:
         if options.servers:
             raise JournalError("--server and --scheduler: give one; a scheduler's workers have servers of their own")
-        return Where((), options.scheduler, tls)
+        require_fleet(options.scheduler, tls)
+        return Where((), options.scheduler, tls, options.dashboard)
     servers = options.servers or [os.environ.get("RESOURCE_GATE_URL", batch_arguments.DEFAULT_URL)]
-    return Where(tuple(dict.fromkeys(url.rstrip("/") for url in servers)), tls=tls)
+    urls = tuple(dict.fromkeys(url.rstrip("/") for url in servers))
+    if len(urls) > 1:
+        require_fleet()
+    return Where(urls, tls=tls, dashboard=options.dashboard)
 
 
 def _where_again(options: argparse.Namespace, journal: Journal) -> Where:

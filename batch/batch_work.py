@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .dashboard.board import Board
+from .dashboard.serve import dashboard_beside
 from .fleet.require import Tls
 from .fleet.run_fleet import run_fleet
 from .progress.view import View
@@ -24,8 +26,8 @@ from .runner.stopping import Stopping, StopSignals
 
 DONE, FAILED, NOT_TRIED, STOPPED, TAKEN = range(5)
 """Exit codes of `resource-gate batch`; documented in its help."""
-JOIN = 0.5
-"""Seconds the main thread waits at a time: on Windows a wait without end lets no Ctrl-C through."""
+JOIN = 0.1
+"""Seconds the main thread waits at a time, and so how long a signal may go unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Where:
     servers: tuple[str, ...]
     scheduler: str = ""
     tls: Tls = field(default_factory=Tls)
+    dashboard: int | None = None
+    """Port of 127.0.0.1 at which the batch shows itself; 0: any that is free."""
 
 
 def work(journal: Journal, where: Where, view: View, say: Callable[[str], None]) -> int:
@@ -48,6 +52,11 @@ def work(journal: Journal, where: Where, view: View, say: Callable[[str], None])
     Raises:
         FleetRefused: several machines cannot be used like this.
     """
+    with dashboard_beside(view, where.dashboard, say) as (both, board):
+        return _work(journal, where, both, board, say)
+
+
+def _work(journal: Journal, where: Where, view: View, board: Board, say: Callable[[str], None]) -> int:
     options = options_of(journal.meta)
     stopping = Stopping()
     began = time.monotonic()
@@ -65,8 +74,8 @@ def work(journal: Journal, where: Where, view: View, say: Callable[[str], None])
     )  # fmt: skip
     reason = ""
     try:
-        with StopSignals(stopping, lambda text: book.tell(event("note", text=text))):
-            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where))
+        with StopSignals(stopping, lambda text: book.tell(event("note", text=text))) as signals:
+            reason = _on_a_thread(lambda: _run(journal, options, book, stopping, where, board), signals.heed)
     finally:
         counts = journal.counts()
         left = counts["planned"] + counts["running"]
@@ -104,20 +113,18 @@ def separator_for(names: Sequence[str]) -> str:
     return separator
 
 
-def _run(journal: Journal, options: RunOptions, book: Book, stopping: Stopping, where: Where) -> str:
+def _run(journal: Journal, options: RunOptions, book: Book, stopping: Stopping, where: Where, board: Board) -> str:
     if where.scheduler or len(where.servers) > 1:
         return run_fleet(
-            journal, options, book.tell, stopping, servers=where.servers, scheduler=where.scheduler, tls=where.tls
-        )
+            journal, options, book.tell, stopping, servers=where.servers, scheduler=where.scheduler, tls=where.tls,
+            shown=board.machine, dashboard=board.dask_at,
+        )  # fmt: skip
     with closing(Server(where.servers[0])) as server:
         return run_on_one(journal, options, book.tell, stopping, server)
 
 
-def _on_a_thread(run: Callable[[], str]) -> str:
-    """Run it off the main thread: a signal's handler runs there, and sets events that the work waits for.
-
-    An event that is set by a handler inside the very thread that waits for it can lock for ever.
-    """
+def _on_a_thread(run: Callable[[], str], meanwhile: Callable[[], None]) -> str:
+    """Run it off the main thread, which stays free for signals: `meanwhile` is called there again and again."""
     answers: list[str] = []
     errors: list[BaseException] = []
 
@@ -131,6 +138,7 @@ def _on_a_thread(run: Callable[[], str]) -> str:
     thread.start()
     while thread.is_alive():
         thread.join(JOIN)
+        meanwhile()
     if errors:
         raise errors[0]
     return answers[0]

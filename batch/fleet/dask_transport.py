@@ -10,7 +10,6 @@ import dataclasses
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,23 +20,22 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from ...gate.retry import ErrorKind
-from ...version import __version__
 from ..joblist.job import Job
 from ..runner.options import RunOptions
 from ..runner.result import INPUT, OUTPUT, JobResult
-from .machine import ILL, Reading
-from .messages import Broken, Ended, Left, Message, Seen, Told
+from .attendance import SILENT, WATCH, Attendance
+from .messages import Broken, Ended, Message, Told
 from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
-from .worker_side import LEASES, LOOKS, SLOT, Order, as_result, at_desk, run_order, stop_lease
+from .worker_side import LEASES, SLOT, Order, as_result, at_desk, run_order, stop_lease
 
-WATCH = 1.0
-"""Seconds between two questions to the scheduler which workers there are."""
-SILENT = 30.0
-"""Seconds without a look of a machine (they come every two) after which it counts as gone: switched off, or cut off."""
 CARRIERS = 8
 """Threads that carry files and fetch results."""
 
 log = logging.getLogger(__name__)
+
+
+class WayBroken(Exception):  # noqa: N818 - it names what happened, as a person would
+    """A worker's folder could not be reached, or used: its machine is gone, or its disk is full."""
 
 
 @dataclass
@@ -66,39 +64,38 @@ class DaskTransport:
         here: bool,
         names: frozenset[str] | None = None,
         silent: float = SILENT,
-        clock: Callable[[], float] = time.monotonic,
+        watch: float = WATCH,
     ) -> None:
-        self._client, self._inbox, self._options, self._here, self._names = client, inbox, options, here, names
-        self._silent, self._clock = silent, clock
+        self._client, self._inbox, self._options, self._here = client, inbox, options, here
+        self._attendance = Attendance(
+            client, inbox, self._gone, self._heard_again, names=names, silent=silent, watch=watch
+        )
         self._topic = f"resource-gate-batch-{options.batch_id}"
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
-        self._addresses: dict[str, tuple[str, float]] = {}
         self._lost: dict[str, list[str]] = {}
-        """Address → leases given up while it was silent: they are stopped there when it is heard again."""
+        """Address → leases given up while it was gone: they are stopped there should it be heard of again."""
         self._ending = threading.Event()
         self._pool = ThreadPoolExecutor(CARRIERS, "resource-gate-carrier")
-        self._watcher = threading.Thread(target=self._watch, name="resource-gate-workers", daemon=True)
 
     def __enter__(self) -> DaskTransport:
-        self._client.subscribe_topic(LOOKS, self._looked)
         self._client.subscribe_topic(self._topic, self._told)
-        self._watcher.start()
+        self._attendance.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
+        self._attendance.__exit__()
         with self._lock:
             leases, self._leases = self._leases, {}
         for lease in leases.values():
             if lease.future is not None:
                 lease.future.release()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._watcher.join(WATCH * 5)
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         """Have `machine` perform a job."""
-        address, _ = self._addresses.get(machine, ("", 0.0))
+        address = self._attendance.address(machine)
         with self._lock:
             self._leases[lease] = _Lease(machine, address)
         self._pool.submit(self._carried, self._send, lease, job, address, first_attempt)
@@ -118,7 +115,7 @@ class DaskTransport:
             work(lease, *arguments)
         except Exception as error:  # a thread's boundary: Dask raises what the network and the other side raise
             log.debug("lease %s", lease, exc_info=error)
-            self._break(lease, f"the way to its machine broke ({type(error).__name__}: {error})")
+            self._break(lease, f"the way to its machine broke ({error or type(error).__name__})")
 
     def _send(self, lease: str, job: Job, address: str, first_attempt: int) -> None:
         if not address:
@@ -131,8 +128,6 @@ class DaskTransport:
                     files.append(f"{LEASES}/{lease}/in{number}/{file.path.name}")
                     send_file(self._desk(address), file.path, files[-1])
         except (OSError, ParcelDamaged) as error:
-            if isinstance(error, ConnectionError):
-                raise
             self._end(lease, JobResult(False, INPUT, f"an input file could not be sent: {error}"))
             return
         options = self._options if self._here else dataclasses.replace(self._options, out=Path("out"))
@@ -190,14 +185,16 @@ class DaskTransport:
                 fetch_file(self._desk(address), f"{LEASES}/{lease}/out/{name.as_posix()}", target)
                 outputs.append(target)
         except (OSError, ParcelDamaged) as error:
-            if isinstance(error, ConnectionError):
-                raise
             return dataclasses.replace(result, ok=False, error_kind=OUTPUT, error=str(error), outputs=tuple(outputs))
         return dataclasses.replace(result, outputs=tuple(outputs))
 
     def _desk(self, address: str) -> Callable[..., Any]:
         def call(function: Callable[..., Any], *arguments: Any) -> Any:
-            return self._client.run(at_desk, function, arguments, workers=[address])[address]
+            try:
+                return self._client.run(at_desk, function, arguments, workers=[address])[address]
+            except Exception as error:
+                # Whatever it was, on the way or over there: what is raised by itself is then of this machine.
+                raise WayBroken(f"{type(error).__name__}: {error}") from error
 
         return call
 
@@ -226,51 +223,13 @@ class DaskTransport:
         _, told = event
         self._inbox.put(Told(told["lease"], told["event"]))
 
-    def _looked(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        _, told = event
-        name, address = told["machine"], told["address"]
-        if self._names is not None and name not in self._names:
-            return
-        try:
-            reading = Reading.from_dict(told["reading"])
-        except (KeyError, TypeError):
-            reading = Reading(time.time(), ILL)
-        if told["version"] != __version__:
-            why = f"its worker is of Resource Gate {told['version']}, this is {__version__}: install the same there"
-            reading = dataclasses.replace(reading, state=ILL, reason=why)
-        before, _ = self._addresses.get(name, (address, 0.0))
-        self._addresses[name] = address, self._clock()
-        if before != address:
-            self._gone(before, "its worker process ended, and another one took its place")
-        for lease in self._lost.pop(address, ()):
-            self._later(lambda lost, at=address: self._stop(at, lost), lease)
-        self._inbox.put(Seen(name, told["url"], reading))
-
-    # -- on the watcher's thread
-
-    def _watch(self) -> None:
-        while not self._ending.wait(WATCH):
-            try:
-                there = set(self._client.nthreads())
-            except Exception as error:  # a thread's boundary: the scheduler may be gone for a while
-                log.debug("the scheduler does not answer", exc_info=error)
-                there = None
-            for name, (address, heard) in list(self._addresses.items()):
-                if there is not None and address not in there:
-                    self._leave(name, address, "its worker process ended, or its connection broke")
-                elif self._clock() - heard > self._silent:
-                    reason = f"it has not been heard of for {self._silent:.0f} s"
-                    self._lost[address] = self._leave(name, address, reason)
-
-    def _leave(self, name: str, address: str, reason: str) -> list[str]:
-        if self._addresses.get(name, ("", 0.0))[0] == address:
-            del self._addresses[name]
-        self._inbox.put(Left(name, reason))
-        return self._gone(address, reason)
-
-    def _gone(self, address: str, reason: str) -> list[str]:
+    def _gone(self, address: str, reason: str) -> None:
         with self._lock:
             leases = [lease for lease, known in self._leases.items() if known.address == address]
+        self._lost[address] = leases
         for lease in leases:
             self._break(lease, reason)
-        return leases
+
+    def _heard_again(self, address: str) -> None:
+        for lease in self._lost.pop(address, ()):
+            self._later(lambda lost: self._stop(address, lost), lease)

@@ -12,11 +12,11 @@ from ...gate.retry import ErrorKind
 from ..joblist.job import Job
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
-from ..runner.result import LOST, REFUSED, SERVER, STOPPED, JobResult
+from ..runner.result import LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .learned_need import LearnedNeed, Need
-from .line import Ledger, Line, Open
+from .line import OTHER_MACHINE, OUT_OF_MEMORY, Ledger, Line, Open
 from .machine import DOWN, Reading
 from .messages import Broken, Ended, Left, Message, Seen, Told, Transport
 from .placement import fits
@@ -29,10 +29,6 @@ HOME_WAIT = 20.0
 server the job went on meanwhile."""
 STOP_WAIT = 30.0
 """Seconds for machines to take their prompts off their servers when the batch is stopped at once."""
-OTHER_MACHINE = frozenset({SERVER, LOST, REFUSED, ErrorKind.MEMORY.value, ErrorKind.DEVICE_MEMORY.value})
-"""Ends after which another machine may do what this one could not: more memory, other models, other nodes."""
-OUT_OF_MEMORY = frozenset({LOST, ErrorKind.MEMORY.value})
-"""Ends that say that the machine is too small: a server that dies with a job was killed for memory, as a rule."""
 
 
 class Dispatcher:
@@ -196,18 +192,14 @@ class Dispatcher:
 
     def _learn(self, job: Open, machine: Machine, result: JobResult) -> None:
         room, peak = machine.room, max(result.peak_ram or 0, job.peak)
-        kind, amount = self._learned.size(job.job)
-        room.proven[kind] = max(amount, room.proven.get(kind, 0))
+        room.did(self._learned.size(job.job))
         if room.rest is not None and peak:
             self._learned.learn(job.job, peak - room.rest)
 
     def _moves(self, job: Open, machine: Machine, result: JobResult, now: float) -> bool:
         """Whether another machine shall try; if so the job waits for one."""
         if result.error_kind in OUT_OF_MEMORY:
-            kind, amount = self._learned.size(job.job)
-            room = machine.room
-            room.refuted[kind] = min(amount, room.refuted.get(kind, amount))
-            room.proven.pop(kind, None)
+            machine.room.could_not(self._learned.size(job.job))
         if result.error_kind != SERVER:  # whose server fails rests for a while, and may then have it again
             job.barred[machine.name] = f"{machine.name}: {result.error}"
         job.moves += 1
@@ -255,7 +247,3 @@ class Dispatcher:
             self._tell(event("server", server=machine.name, state=state, reason=reason))
         job = self._running.get(machine.lease or "")
         self._shown(machine, job.job if job is not None else None, reading)
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs wait and run."""
-        return {"waiting": len(self._line), "running": len(self._running)}

@@ -12,8 +12,8 @@ from typing import Any
 FLOAT = 4
 """Bytes of a value: ComfyUI passes pictures as float32 (reference: 97 × 1280×720 × 3 are 1.07 GB)."""
 CHANNELS = 3
-FRAME_INPUTS = ("batch_size", "length", "frames", "num_frames", "frame_count", "video_frames", "video_length")
-"""How core and the common video nodes name the number of frames."""
+LENGTH_INPUTS = ("length", "frames", "num_frames", "frame_count", "video_frames", "video_length")
+"""How core and the common video nodes name the number of frames; a `batch_size` beside it multiplies it."""
 MAX_NODES = 20_000
 """Nodes of a graph beyond which it is not looked at: the largest real ones have some hundreds."""
 
@@ -103,7 +103,9 @@ class _Walk:
             if isinstance(value, str) and (video := self._probe(value)) is not None:
                 return video, True
         width, height = _number(inputs, "width"), _number(inputs, "height")
-        count = next((n for name in FRAME_INPUTS if (n := _number(inputs, name))), None)
+        length = next((n for name in LENGTH_INPUTS if (n := _number(inputs, name))), None)
+        batch = _number(inputs, "batch_size")
+        count = (length or 1) * (batch or 1) if length or batch else None
         if width and height:
             return Frames(count or (before.count if before else 1), width, height), True
         if before is None:

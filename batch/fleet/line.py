@@ -7,13 +7,19 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ...gate.retry import ErrorKind
 from ..joblist.job import Job
-from ..runner.result import JobResult
+from ..runner.result import LOST, REFUSED, SERVER, JobResult
 from .learned_need import LearnedNeed, Need
 from .placement import Room, Wish, choose, nowhere
 
 WINDOW = 256
 """Jobs that are looked at when a machine is free: their graphs are in memory, those of the others are not."""
+
+OTHER_MACHINE = frozenset({SERVER, LOST, REFUSED, ErrorKind.MEMORY.value, ErrorKind.DEVICE_MEMORY.value})
+"""Ends after which another machine may do what this one could not: more memory, other models, other nodes."""
+OUT_OF_MEMORY = frozenset({LOST, ErrorKind.MEMORY.value})
+"""Ends that say that the machine is too small: a server that dies with a job was killed for memory, as a rule."""
 
 
 class Ledger(Protocol):

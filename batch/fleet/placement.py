@@ -51,6 +51,17 @@ class Room:
         if reading.ram is not None and (self.rest is None or (self.free and not reading.busy)):
             self.rest = min(reading.ram.used, reading.ram.used if self.rest is None else self.rest)
 
+    def did(self, size: tuple[str, int]) -> None:
+        """Take note that it has done a job of that workflow and arithmetic."""
+        kind, amount = size
+        self.proven[kind] = max(amount, self.proven.get(kind, 0))
+
+    def could_not(self, size: tuple[str, int]) -> None:
+        """Take note that it ran out of memory with such a job."""
+        kind, amount = size
+        self.refuted[kind] = min(amount, self.refuted.get(kind, amount))
+        self.proven.pop(kind, None)
+
     @property
     def ever(self) -> int | None:
         """Room for a job when nothing else is there: up to the critical level; None where nothing tells."""

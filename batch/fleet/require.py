@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import logging
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,23 @@ def require_dask() -> None:
             f"Several servers, or a scheduler, need Dask, which is not installed here: {INSTALL}. "
             "One --server works without it."
         )
+
+
+def require_fleet(scheduler: str = "", tls: Tls | None = None) -> None:
+    """Raise `FleetRefused` where several machines, or that scheduler, cannot be used: before anything is written."""
+    require_dask()
+    if scheduler:
+        security_for(scheduler, tls or Tls())
+
+
+def quiet_dask() -> None:
+    """Have Dask say nothing in this process' log: it tells of each connection, and of each worker that ends.
+
+    What of it matters to a batch is told by the batch's own events.
+    """
+    import distributed  # noqa: F401 - sets its loggers' levels when it is loaded, over what was set before
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
 def has_dashboard() -> bool:

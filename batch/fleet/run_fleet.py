@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import tempfile
 import urllib.parse
@@ -20,7 +21,7 @@ from .dispatcher import Dispatcher
 from .learned_need import REMEMBERED, LearnedNeed, Need
 from .machine import Reading
 from .messages import Message
-from .require import FleetRefused, Tls, has_dashboard, require_dask, security_for
+from .require import FleetRefused, Tls, has_dashboard, quiet_dask, require_dask, security_for
 from .roster import Machine, Roster
 
 JOIN_PATIENCE = 60.0
@@ -80,6 +81,7 @@ def run_fleet(
         FleetRefused: Dask is missing, or the scheduler is not safe to use, or not there.
     """
     require_dask()
+    quiet_dask()
     from .dask_transport import DaskTransport  # here and not above: without the extra, one server works
 
     inbox: queue.Queue[Message] = queue.Queue()
@@ -99,7 +101,9 @@ def run_fleet(
         if link:
             dashboard(link)
             tell(event("note", text=f"Dask's dashboard: {link}"))
-        transport = stack.enter_context(DaskTransport(client, inbox, options, here=not scheduler, names=names))
+        # After the quick tries a job goes to another machine; it is here that a server is waited for, by all of them.
+        moving = dataclasses.replace(options, ready_budget=0.0)
+        transport = stack.enter_context(DaskTransport(client, inbox, moving, here=not scheduler, names=names))
         dispatcher = Dispatcher(
             journal, transport, inbox, roster, options, tell, stopping,
             homes=homes, need=need, learned=learned, patience=patience, shown=shown,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import platform
 import signal
 import sys
@@ -13,10 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .require import FleetRefused, Tls, require_dask, security_for
+from .require import FleetRefused, Tls, quiet_dask, require_dask, security_for
 
 DEFAULT_SERVER = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless told otherwise."""
+RETRY = 5.0
+"""Seconds before a scheduler that went away is tried again: machines start in any order."""
+CONNECT = 5.0
+"""Seconds for it to answer."""
 LEAVE_POLL = 0.2
 """Seconds between two looks whether the last job's files have been fetched."""
 EPILOG = """\
@@ -27,7 +30,8 @@ Where the batch is run:         resource-gate batch run … --scheduler tls://HO
 
 Inputs go to the worker's machine and outputs come from it over that connection. Ctrl-C once: take no further job and
 end when the running one's files are fetched; twice: end now, the job goes to another machine.
-Exit codes: 0 left in order, 1 ended while it had a job, 2 could not start.
+A scheduler that is not there, or goes away, is waited for. Exit codes: 0 left in order, 1 left while it had a job, 2
+could not start.
 """
 
 
@@ -57,10 +61,10 @@ def tls_of(options: argparse.Namespace) -> Tls:
 
 def run(options: argparse.Namespace) -> int:
     """Work until told to leave; return the exit code."""
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each connection; we tell what matters
     try:
         require_dask()
         security = security_for(options.scheduler, tls_of(options))
+        quiet_dask()
     except FleetRefused as refused:
         sys.stderr.write(f"resource-gate: {refused}\n")
         return 2
@@ -71,8 +75,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _work(scheduler: str, security: Any, name: str, server: str, folder: Path) -> int:
-    from distributed import Nanny
-
+    """Be at the scheduler, again and again where it goes away, until told to leave."""
     from .local_cluster import nanny_options
     from .worker_side import LEASES, LEAVING
 
@@ -89,26 +92,49 @@ async def _work(scheduler: str, security: Any, name: str, server: str, folder: P
     options = nanny_options(name, server, folder)
     (folder / LEAVING).unlink(missing_ok=True)
     restore = _on_signals(asked)
+    told = asyncio.create_task(leave.wait())
     try:
-        _say(f"{name}: waits for the scheduler at {scheduler}")
-        nanny = await Nanny(scheduler, security=security, **options)
-        try:
-            _say(f"{name}: at {scheduler}, for {server}")
-            ended = asyncio.create_task(nanny.finished())
-            told = asyncio.create_task(leave.wait())
-            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
-            told.cancel()
-            while _busy(folder / LEASES) and not now.is_set() and not ended.done():
+        while not leave.is_set():
+            stay = asyncio.create_task(_stay(scheduler, security, options))
+            await asyncio.wait({stay, told}, return_when=asyncio.FIRST_COMPLETED)
+            while _busy(folder / LEASES) and not now.is_set() and not stay.done():
                 await asyncio.sleep(LEAVE_POLL)
-            return 1 if _busy(folder / LEASES) else 0
-        finally:
-            await nanny.close()
-            (folder / LEAVING).unlink(missing_ok=True)
-    except (OSError, TimeoutError, ValueError) as error:
-        sys.stderr.write(f"resource-gate: no worker could be started at {scheduler}: {error}\n")
-        return 2
+            stay.cancel()
+            (reason,) = await asyncio.gather(stay, return_exceptions=True)
+            if isinstance(reason, ValueError):
+                sys.stderr.write(f"resource-gate: --scheduler {scheduler}: {reason}\n")
+                return 2
+            if not leave.is_set():
+                _say(f"{name}: {reason or 'the scheduler has ended'}; trying again every {RETRY:.0f} s")
+                await asyncio.wait({told}, timeout=RETRY)
+        return 1 if _busy(folder / LEASES) else 0
     finally:
+        told.cancel()
         restore()
+        (folder / LEAVING).unlink(missing_ok=True)
+
+
+async def _stay(scheduler: str, security: Any, options: Mapping[str, Any]) -> None:
+    """Be one of its workers until it, or our worker process for good, ends.
+
+    Raises:
+        OSError: it is not reached.
+        ValueError: that is no address.
+    """
+    from distributed import Nanny
+    from distributed.comm.core import connect
+    from distributed.security import Security
+
+    arguments = (security or Security()).get_connection_args("worker")
+    comm = await connect(scheduler, timeout=CONNECT, **arguments)  # a worker would try for ever, and not say why
+    await comm.close()
+    nanny = Nanny(scheduler, security=security, **options)
+    try:
+        await nanny
+        _say(f"{options['name']}: at {scheduler}")
+        await nanny.finished()
+    finally:
+        await nanny.close()
 
 
 def _busy(leases: Path) -> bool:

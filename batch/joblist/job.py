@@ -78,7 +78,7 @@ class JobList:
     source: str
     """Where the rows came from, for people: a file's name, or the pattern."""
     unchecked: tuple[str, ...] = ()
-    """What could not be checked, a sentence each; empty where the server's definitions were at hand."""
+    """What could not be checked, or is not quite what the UI would run, a sentence each; mostly empty."""
 
 
 @dataclass(frozen=True)

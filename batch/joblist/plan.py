@@ -21,6 +21,8 @@ PREFIX = "filename_prefix"
 """The input by which ComfyUI's nodes that save know what to call their files."""
 NAME_COLUMN = "name"
 """The column that names the jobs where there is one."""
+QUOTED = 60
+"""Letters of a cell that a message repeats; a cell may hold a page."""
 UNCHECKED = (
     "No server was asked for its node definitions: nodes, inputs, types, ranges and choices are not checked, "
     "and only values that name a file here count as files to upload."
@@ -54,7 +56,8 @@ def plan(
     jobs = planner.jobs(problems)
     if problems:
         raise JobListError(list(dict.fromkeys(problems)))
-    return JobList(tuple(jobs), workflow, rows.source, (UNCHECKED,) if definitions is None else ())
+    told = read.notes if definitions is not None else (UNCHECKED,)
+    return JobList(tuple(jobs), workflow, rows.source, told)
 
 
 class _Planner:
@@ -184,8 +187,8 @@ class _Planner:
             spec, present = specs[node, input_name], graph[node]["inputs"].get(input_name)
             if self._is_upload(text, spec):
                 path = self._local(text)
-                if not path.is_file():
-                    found = f"{text!r} is a folder" if path.is_dir() else f"there is no file {text!r}"
+                if not _is_file(path):
+                    found = f"there is no file {_quoted(text)}"
                     problems.append(Problem(number, column, found, "a file on this machine", self._rows.source))
                 files.append(InputFile(node, input_name, path))
                 graph[node]["inputs"][input_name] = str(path)
@@ -193,22 +196,31 @@ class _Planner:
             try:
                 graph[node]["inputs"][input_name] = value_like(text, present) if spec is None else value_of(text, spec)
             except WrongValueError as error:
-                problems.append(Problem(number, column, repr(text), str(error), self._rows.source))
+                problems.append(Problem(number, column, _quoted(text), str(error), self._rows.source))
 
     def _local(self, text: str) -> Path:
         """Return the file that a cell names: beside the table, or from where the command was given."""
-        beside = self._rows.folder / Path(text).expanduser()
-        return beside if beside.is_file() else Path(text).expanduser().absolute()
+        try:
+            named = Path(text).expanduser()
+        except RuntimeError:  # ~somebody, whom this machine does not know
+            named = Path(text)
+        beside = self._rows.folder / named
+        return beside if _is_file(beside) else named.absolute()
 
     def _is_upload(self, text: str, spec: InputSpec | None) -> bool:
         """Say whether a value names a file to upload: by the definition, else by being media that lies here.
 
         Node packs offer the files of the input folder as plain choices, without saying that one may upload there.
         """
-        if spec is not None and (spec.takes_file or spec.type != COMBO or text in (spec.choices or ())):
-            return spec.takes_file
+        if spec is not None:
+            known = text in (spec.choices or ())
+            if spec.takes_file:
+                # A name that only the server knows is one of its own files.
+                return not known or _is_file(self._local(text))
+            if known or spec.type != COMBO:
+                return False
         media = (mimetypes.guess_type(text)[0] or "").split("/")[0] in ("image", "video", "audio")
-        return media and "\n" not in text and self._local(text).is_file()
+        return media and "\n" not in text and _is_file(self._local(text))
 
     def _name_outputs(self, graph: Mapping[str, Any], job_name: str) -> None:
         set_by_hand = {place for setting in self._settings for place in setting.places}
@@ -219,3 +231,14 @@ class _Planner:
             if isinstance(present, str) and keeps and (node, PREFIX) not in set_by_hand:
                 last = safe_name(present.replace("\\", "/").rsplit("/", 1)[-1].replace("%", "_")) or "output"
                 entry["inputs"][PREFIX] = f"{OUTPUT_FOLDER}/{job_name}/{last}"
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= QUOTED else f"{text[:QUOTED]}…")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have, such as one of a thousand letters
+        return False

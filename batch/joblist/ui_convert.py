@@ -1,7 +1,7 @@
 """From the UI's own workflow format to a prompt: what the UI does when one presses Run.
 
 Followed: `graphToPrompt` of ComfyUI's frontend 1.49.6. What changes a value from run to run there (a seed's
-"control after generate", `{this|that}` in a text) is not done here: a batch puts such values in by `--set`.
+"control after generate", the choice in `{this|that}`) is not done here: a batch puts such values in by `--set`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .check import node_label
 from .definitions import Definitions
 from .job import Problem
 from .ui_file import BYPASSED, MUTED, UiNode, read_ui_workflow
 from .ui_links import GETTER, REROUTES, SETTER, FromNode, FromValue, LinkError, Links
 from .ui_scope import PRIMITIVE, Scope, Scopes
+from .ui_texts import plain_text
 
 SCREEN_ONLY = REROUTES | {PRIMITIVE, GETTER, SETTER, "Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)"}
 """Types of nodes that exist in the UI alone."""
 BROWSER_TYPES = ("LOAD_3D", "LOAD_3D_ANIMATION", "WEBCAM")
 """Types of inputs whose value the browser makes from what it shows."""
+CHOICE = "of {this|that} the first is taken in every job; the UI would pick one at random."
 GROUP_PREFIXES = ("workflow>", "workflow/")
 """How the types of group nodes begin, which subgraphs have replaced."""
 
@@ -34,6 +37,8 @@ class Converted:
     titles: Mapping[str, str]
     """The ids of the subgraphs' nodes → their titles."""
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+    """What differs from what the UI would send, a sentence each."""
 
 
 def convert(data: Mapping[str, Any], definitions: Definitions) -> Converted:
@@ -67,7 +72,21 @@ def convert(data: Mapping[str, Any], definitions: Definitions) -> Converted:
             problems += _filled_by_browser(definitions, scope, node)
             graph[scope.id_of(node)] = _entry(scopes, links, scope, node, problems)
     _drop_links_to_nothing(graph)
-    return Converted(graph, aliases, titles, tuple(problems))
+    notes = [note for node in graph for note in _settle_texts(graph, node, definitions)]
+    return Converted(graph, aliases, titles, tuple(problems), tuple(notes))
+
+
+def _settle_texts(graph: Mapping[str, Any], node: str, definitions: Definitions) -> list[str]:
+    """Take comments and choices out of the texts in which the UI allows them; say where there was a choice."""
+    known, inputs = definitions.get(graph[node]["class_type"]), graph[node]["inputs"]
+    notes = []
+    for spec in known.expanded(inputs).values() if known is not None else ():
+        value = inputs.get(spec.name)
+        if spec.options.get("dynamicPrompts") and isinstance(value, str):
+            inputs[spec.name], picked = plain_text(value)
+            if picked:
+                notes.append(f"{node_label(graph, node)}, input {spec.name}: {CHOICE}")
+    return notes
 
 
 def _unknown(scope: Scope, node: UiNode) -> list[Problem]:

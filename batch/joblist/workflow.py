@@ -25,6 +25,8 @@ class Workflow:
     """(id of a subgraph's node, input shown on it) → the (node id, input) pairs that it stands for."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """The ids of the subgraphs' nodes → their titles."""
+    notes: tuple[str, ...] = ()
+    """What differs from what the UI would send, a sentence each."""
 
 
 def read_workflow(path: Path, definitions: Definitions | None) -> Workflow:
@@ -75,4 +77,4 @@ def _converted(path: Path, data: Mapping[str, Any], definitions: Definitions) ->
     problems = made.problems or check_shape(made.graph)
     if problems:
         raise JobListError([at_file(problem, path) for problem in problems])
-    return Workflow(path, made.graph, made.aliases, made.titles)
+    return Workflow(path, made.graph, made.aliases, made.titles, made.notes)

@@ -48,7 +48,7 @@ def page(data: Mapping[str, Any]) -> str:
         style=STYLE,
         about=_about(batch),
         facts="".join(_fact(name, value, kind) for name, value, kind in _facts(batch, jobs)),
-        plot=f"<h2>Memory</h2>{_keys(data)}{drawing}" if drawing else "",
+        plot=f'<h2>Memory</h2>{_keys(data)}<div class="scroll">{drawing}</div>' if drawing else "",
         failures=_failures(jobs),
         head="".join(f'<th class="{kind}" scope="col">{escape(name)}</th>' for name, kind in HEAD),
         rows="\n".join(_row(job) for job in jobs),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-WIDTH, LEFT, RIGHT, TOP, HEIGHT = 960, 44, 84, 8, 220
+WIDTH, LEFT, RIGHT, TOP, HEIGHT = 960, 44, 104, 8, 220
 """Of the drawing, in its own units: all of it, what stands beside the plot, and the plot's height."""
 LANE, GAP = 12, 3
 """Height of one row of jobs, and the space between two."""

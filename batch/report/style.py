@@ -23,7 +23,7 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 td.name { font-weight: 500; overflow-wrap: anywhere; min-width: 110px; }
 td.more { overflow-wrap: anywhere; min-width: 220px; }
 td ul { margin: 0; padding-left: 16px; }
-.plot { width: 100%; height: auto; display: block; }
+.plot { width: 100%; min-width: 640px; height: auto; display: block; }
 .plot text { font-size: 11px; fill: var(--mute); } .plot .end { text-anchor: end; } .plot .mid { text-anchor: middle; }
 .grid { stroke: var(--line); stroke-width: 1; } .tier { stroke-width: 1; stroke-dasharray: 5 4; }
 line.warning { stroke: var(--warn); } line.critical { stroke: var(--crit); } line.emergency { stroke: var(--bad); }

@@ -8,12 +8,13 @@ from typing import Any
 
 from ...gate.retry import classify
 from ..answers import JobEnd
-from ..errors import JobLost, JobTimeout, PromptRefused, ServerGone, ServerSilent
+from ..errors import JobLost, JobTimeout, PromptRefused, RequestRefused, ServerGone, ServerSilent
 from ..joblist.job import Job
 from ..transfer import TransferError
 from .events import Tell, event
 from .failure import Failure
 from .follow import Follower
+from .health import NOT_ITSELF
 from .inputs import graph_for, missing
 from .memory import MemoryWatch
 from .options import RunOptions
@@ -54,7 +55,7 @@ class Attempts:
         self._tell, self._stop = tell, stop
         self._number = number
         self.memory = MemoryWatch(server, tell)
-        self._follower = Follower(server, job.index, tell, stop, options.job_timeout, self.memory)
+        self._follower = Follower(server, job, tell, stop, options.job_timeout, self.memory)
         self.prompt = self._make_prompt()
         self.sent = 0
         """How many prompts the server was given, or found to have."""
@@ -117,12 +118,18 @@ class Attempts:
             if graph is None:
                 graph = self._graph()
             told = {"index": self._job.index, "attempt": self._number, "id": self.prompt.id}
+            self._server.listen()
             self._tell(event("submitted", **told, server=self._server.name))
             try:
                 self.prompt.send(graph)
                 break
             except PromptRefused as refused:
                 raise Failure(REFUSED, *told_refusal(refused.details)) from None
+            except RequestRefused as refused:
+                if refused.status not in NOT_ITSELF:
+                    raise Failure(REFUSED, f"the server could not take the workflow: {refused}") from None
+                broken += 1
+                self._line.come_back(refused, broken)
             except (ServerGone, ServerSilent) as error:
                 broken += 1
                 self._line.come_back(error, broken)

@@ -15,8 +15,9 @@ def event(name: str, /, **fields: Any) -> dict[str, Any]:
 
     The names: batch_started {total, …}, job_started {index, name, server}, waiting {index, reason},
     submitted {index, attempt, id, server} (for the journal; told before the prompt is sent),
-    progress {index, node, value, max}, memory {server, used, limit, fraction, level},
-    retry {index, attempt, of, wait, error}, reconnect {server, try, of}, server {server, state, reason},
+    progress {index, node, value, max}, memory {server, used, limit, fraction, level, tiers},
+    retry {index, attempt, of, wait, error}, reconnect {server, try, of},
+    server {server, state: gone | waiting | back | lost | resting | failed, reason},
     job_ended {index, name, ok, seconds, error, …}, note {text}, batch_ended {done, failed, …}.
     """
     return {"event": name, "time": time.time(), **fields}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..answers import JobEnd
 from ..errors import JobLost, JobTimeout
+from ..joblist.job import Job
 from .events import Tell, event
 from .memory import MemoryWatch
 from .prompt import Prompt
@@ -33,17 +34,17 @@ class Follower:
     """Follows prompts of one job at one server.
 
     Args:
-        index: the job's.
+        job: whose graph names the nodes.
         timeout: seconds a prompt may take once it runs; 0: for ever.
         memory: looked at meanwhile.
     """
 
     def __init__(
-        self, server: Server, index: int, tell: Tell, stop: threading.Event, timeout: float, memory: MemoryWatch
+        self, server: Server, job: Job, tell: Tell, stop: threading.Event, timeout: float, memory: MemoryWatch
     ) -> None:
-        self._server, self._index, self._tell, self._stop = server, index, tell, stop
+        self._server, self._job, self._tell, self._stop = server, job, tell, stop
         self._timeout, self._memory = timeout, memory
-        self._prompt: Prompt
+        self._prompt: Prompt | None = None
         self._look_at = 0.0
         self._heard = False
         self._blind = BLIND[0]
@@ -62,43 +63,45 @@ class Follower:
             StoppedNow: the stop was asked for.
             ServerGone, ServerSilent: as their names say.
         """
-        self._prompt = prompt
+        if self._prompt is not prompt:
+            self._prompt, self._began = prompt, None
         self._blind, self._heard = BLIND[0], False
         since = time.monotonic()
-        self._look_at = since + (BLIND[0] if self._server.listening else 0.0)
+        self._look_at = since + (BLIND[0] if self._server.listen() else 0.0)
         try:
             while True:
                 if self._stop.is_set():
                     raise StoppedNow
-                ended = self._listen() if self._server.listening else self._sleep()
+                ended = self._listen(prompt) if self._server.listen() else self._sleep()
                 self._memory.look_if_due()
                 now = time.monotonic()
                 if ended or now >= self._look_at:
-                    end = self._look()
+                    end = self._look(prompt)
                     if end is not None:
                         if not ended and now - since > SILENT:
                             self._server.is_silent(self._tell)
                         return end
                     # The end is told a moment before it is in the history; then it is asked for at short intervals.
                     self._blind = BLIND[0] if ended else min(self._blind * GROWTH, BLIND[1])
-                    patient = self._heard and not ended and self._server.listening
+                    patient = self._heard and not ended and self._server.listen()
                     self._look_at = time.monotonic() + (BEHIND if patient else self._blind)
                 if self._timeout and self._began is not None and now - self._began > self._timeout:
                     raise JobTimeout(f"it has not ended after {self._timeout:.0f} s")
         finally:
-            self.waited += max(0.0, (self._began or time.monotonic()) - since)
+            # One that was never seen running was too quick for that, not waiting.
+            self.waited += max(0.0, self._began - since) if self._began is not None else 0.0
 
     def _sleep(self) -> bool:
         self._stop.wait(max(0.0, self._look_at - time.monotonic()))
         return False
 
-    def _listen(self) -> bool:
+    def _listen(self, prompt: Prompt) -> bool:
         """Take one event; whether it says that our prompt has ended."""
         said = self._server.next_event(max(0.0, min(LISTEN, self._look_at - time.monotonic())))
         if said is None:
             return False
         data, kind = said["data"], said.get("type")
-        if data.get("prompt_id") != self._prompt.id:
+        if data.get("prompt_id") != prompt.id:
             return False
         self._heard = True
         if kind in ENDS or (kind == "executing" and data.get("node") is None):
@@ -110,20 +113,20 @@ class Follower:
             self._progress(str(data["node"]), {})
         return False
 
-    def _look(self) -> JobEnd | None:
+    def _look(self, prompt: Prompt) -> JobEnd | None:
         """Ask queue and history.
 
         Raises:
             JobLost: it is in neither.
         """
         queue = self._server.client.queue()
-        end = self._prompt.end()
+        end = prompt.end()
         if end is not None:
             return end
-        if self._prompt.id in queue.running:
+        if prompt.id in queue.running:
             self._runs()
-        elif self._prompt.id in queue.pending:
-            before = len(queue.running) + queue.pending.index(self._prompt.id)
+        elif prompt.id in queue.pending:
+            before = len(queue.running) + queue.pending.index(prompt.id)
             health = self._memory.last
             held = health.reason if health is not None and health.gate != "open" else ""
             self._waits(held or (f"{before} prompts before it in the server's queue" if before else "about to start"))
@@ -138,11 +141,12 @@ class Follower:
     def _waits(self, why: str) -> None:
         if why != self._why:
             self._why = why
-            self._tell(event("waiting", index=self._index, reason=why))
+            self._tell(event("waiting", index=self._job.index, reason=why))
 
     def _progress(self, node: str, data: Mapping[str, Any]) -> None:
         now = time.monotonic()
-        if now >= self._progress_after or data.get("value") == data.get("max", -1):
+        if not data or now >= self._progress_after or data.get("value") == data.get("max", -1):
             self._progress_after = now + PROGRESS_EVERY
+            label = f"{node} {self._job.graph.get(node, {}).get('class_type', '')}".strip()
             value, most = data.get("value"), data.get("max")
-            self._tell(event("progress", index=self._index, node=node, value=value, max=most))
+            self._tell(event("progress", index=self._job.index, node=label, value=value, max=most))

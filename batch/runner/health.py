@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from ..client import Client
 from ..errors import BadAnswer, RequestRefused
 from .journal_report import TIERS
+
+NOT_ITSELF = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""What a proxy in front of a server answers while the server itself is away."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,12 @@ def look(client: Client, gated: bool | None = None) -> Health:
         ClientError: it does not answer, or not sensibly.
     """
     if gated is not False:
-        status = client.status()
+        try:
+            status = client.status()
+        except RequestRefused as refused:
+            if refused.status in NOT_ITSELF:
+                raise
+            return Health(gated=True)  # a fault of ours: it runs prompts all the same
         if status is not None:
             return _of_status(status)
     return _of_stats(client)
@@ -94,7 +110,9 @@ def _of_stats(client: Client) -> Health:
             if device.get("type") != "cpu"  # ComfyUI lists the CPU as a device, with the machine's RAM as its own
         }
         arguments = tuple(str(argument) for argument in system.get("argv") or ())
-    except RequestRefused:
+    except RequestRefused as refused:
+        if refused.status in NOT_ITSELF:
+            raise
         return Health(gated=False)  # too old, or a proxy in between: it runs prompts all the same
     except (KeyError, TypeError, ValueError) as error:
         raise BadAnswer(f"{client.url}/system_stats: {error!r}") from error

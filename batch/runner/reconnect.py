@@ -5,27 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import TypeVar
 
 from ..errors import ClientError, RequestRefused, ServerGone, ServerSilent
 from .events import Tell, event
-from .health import look
+from .health import NOT_ITSELF, look
 from .options import RunOptions
 from .server import Server
 from .stopping import StoppedNow
 
 READY_EVERY = 2.0
 """Seconds between two asks of a server that is waited for."""
-NOT_ITSELF = frozenset(
-    {
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""What a proxy in front of it answers while the server itself is away."""
 T = TypeVar("T")
 
 

@@ -14,6 +14,8 @@ from .stopping import StoppedNow
 
 LOOK = 0.5
 """Seconds between two looks at memory that falls."""
+STALLED = 3.0
+"""Seconds without such a fall before a job, after which no more is to be expected."""
 FALLING = 0.005
 """Share of the limit that memory must fall by between two looks to count as falling still."""
 
@@ -63,10 +65,10 @@ def release(server: Server, memory: MemoryWatch, how: str, settle: float, stop: 
 def wait_for_room(
     server: Server, memory: MemoryWatch, index: int, settle: float, tell: Tell, stop: threading.Event
 ) -> float:
-    """Before a job: wait while the server's memory is critical, at most `settle` seconds; return the seconds.
+    """Before a job: wait while the server's memory is critical and falls, at most `settle` seconds; return the seconds.
 
-    Then it goes on: a server with Resource Gate holds the prompt back itself, and a stock one may have it in use for
-    good.
+    Then it goes on: a server with Resource Gate holds the prompt back itself, and a stock one's machine may have that
+    much in use for good.
 
     Raises:
         ClientError: the server does not answer, or not sensibly.
@@ -74,7 +76,7 @@ def wait_for_room(
     """
     began = time.monotonic()
     found = memory.look()
-    told = False
+    told, lowest, fell = False, found.used, began
     while found.level in ("critical", "emergency") and time.monotonic() - began < settle:
         if not told:
             told = True
@@ -84,4 +86,10 @@ def wait_for_room(
         if stop.wait(LOOK):
             raise StoppedNow
         found = memory.look()
+        if found.used is None or lowest is None or found.limit is None:
+            break
+        if lowest - found.used >= FALLING * found.limit:
+            lowest, fell = found.used, time.monotonic()
+        elif time.monotonic() - fell > STALLED:
+            break
     return time.monotonic() - began if told else 0.0

@@ -14,8 +14,8 @@ from .events import Tell, event
 from .health import Health, look
 from .sockets import EventSocket, SocketGone, available
 
-SOCKET_RETRY = 5.0
-"""Seconds after a socket was lost, or could not be opened, before the next try; until then the server is asked."""
+SOCKET_RETRY = 1.0
+"""Seconds between two openings of a socket; until then the server is asked."""
 UPLOADS_KEPT = 1000
 """Uploaded files that are remembered, so that jobs which share one do not hash it again."""
 
@@ -65,14 +65,14 @@ class Server:
             self._noted.add(text)
             tell(event("note", text=f"{self.name}: {text}"))
 
-    @property
-    def listening(self) -> bool:
-        """Whether its events come in; opens the connection where it may."""
+    def listen(self) -> bool:
+        """Whether its events come in; opens the connection where it may. To be called before a prompt is sent."""
         if self._socket is None and self._open_socket is not None and time.monotonic() >= self._socket_after:
             try:
                 self._socket = self._open_socket(self.url, self.client_id)
             except SocketGone:
-                self._socket_after = time.monotonic() + SOCKET_RETRY
+                self._socket = None
+            self._socket_after = time.monotonic() + SOCKET_RETRY
         return self._socket is not None
 
     def next_event(self, timeout: float) -> dict[str, Any] | None:
@@ -85,18 +85,17 @@ class Server:
             self.drop_socket()
             return None
 
-    def drop_socket(self, retry: float = SOCKET_RETRY) -> None:
-        """Leave a connection that is silent or broken; it is opened again after `retry` seconds."""
+    def drop_socket(self) -> None:
+        """Leave a connection that is silent or broken; the next `listen` opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._socket_after = time.monotonic() + retry
 
     def is_silent(self, tell: Tell) -> None:
         """A prompt has ended without a word on the socket: open another one."""
         if self._socket is not None:
             self.note_once(tell, "its WebSocket fell silent; it is asked instead, and the socket opened anew")
-            self.drop_socket(0.0)
+            self.drop_socket()
 
     def remember_upload(self, key: tuple[str, int, int], name: str) -> None:
         """Note that the server has this file."""
@@ -106,7 +105,7 @@ class Server:
 
     def came_back(self) -> None:
         """It was gone: it may be another process now, with other extensions and other files."""
-        self.drop_socket(0.0)
+        self.drop_socket()
         self.gated = None
         self.uploads.clear()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Those that this system has."""
 
 
 class StoppedNow(Exception):  # noqa: N818 - it names what happened, as a person would
@@ -42,30 +45,33 @@ class Stopping:
 class StopSignals:
     """While the block runs, SIGINT asks `stopping`, and SIGTERM (Windows: Ctrl-Break) stops at once. Main thread only.
 
+    A handler only notes that it was called: it runs between any two steps of the main thread, another one inside it
+    too, and must wait for no lock that the interrupted step may hold. `heed` does the rest.
+
     Args:
-        told: takes the line that says what the signal means. Called inside a signal handler.
+        told: takes the line that says what a signal means.
     """
 
     def __init__(self, stopping: Stopping, told: Callable[[str], None]) -> None:
         self._stopping = stopping
         self._told = told
         self._before: dict[int, Any] = {}
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be interrupted by another put()
 
     def __enter__(self) -> StopSignals:
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-            getattr(signal, "SIGBREAK", None),
-            getattr(signal, "SIGHUP", None),
-        ):
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
             if number is not None:
-                self._before[number] = signal.signal(number, self._asked)
+                self._before[number] = signal.signal(number, lambda number, _: self._asked.put(number))
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
-        said = self._stopping.ask() if number == signal.SIGINT else self._stopping.at_once()
-        self._told(said)
+    def heed(self) -> None:
+        """Act on what came since the last call."""
+        while not self._asked.empty():
+            number = self._asked.get()
+            said = self._stopping.ask() if number == signal.SIGINT else self._stopping.at_once()
+            self._told(said)

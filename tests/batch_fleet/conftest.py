@@ -91,18 +91,26 @@ class Bench:
     def __init__(self, journal: Journal, out: Path, **more: Any) -> None:
         self.journal, self.hands, self.roster = journal, Hands(), Roster()
         self.events: list[Mapping[str, Any]] = []
+        self.heard: Callable[[Mapping[str, Any]], None] = lambda event: None
+        self.at: dict[float, Callable[[], None]] = {}
+        """Second of the clock → what happens then."""
         self.stopping = Stopping()
         self.learned = LearnedNeed(probe=lambda _: None)
         self.now = 0.0
         options = replace(RunOptions(out, journal.meta["id"]), **more.pop("options", {}))
         self.dispatcher = Dispatcher(
-            journal, self.hands, self.hands.inbox, self.roster, options, self.events.append, self.stopping,
+            journal, self.hands, self.hands.inbox, self.roster, options, self.tell, self.stopping,
             learned=self.learned, clock=self.clock, tick=0.001, **more,
         )  # fmt: skip
         self.hands.answer = self.done
 
+    def tell(self, event: Mapping[str, Any]) -> None:
+        self.events.append(event)
+        self.heard(event)
+
     def clock(self) -> float:
         self.now += 1.0
+        self.at.pop(self.now, lambda: None)()
         return self.now
 
     def see(self, machine: str, reading: Reading) -> None:

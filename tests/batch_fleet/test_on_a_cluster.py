@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +23,7 @@ from resource_gate.batch.runner.book import Book
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.stopping import Stopping
+from resource_gate.batch.sample_jobs import ClipSize, plain_clip
 from resource_gate.batch.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.verify import check_clip
 
@@ -93,6 +97,66 @@ def test_a_killed_worker_costs_no_job_and_the_small_machine_gets_only_what_fits(
             ever = rooms[row["server"]].ever
             assert ever is not None and need <= ever
     assert {row["server"] for row in rows} == set(rooms)
+
+
+def test_a_dead_machines_job_moves_and_what_is_finished_never_runs_again(
+    two_servers: tuple[ServerProcess, ServerProcess],
+    clip: Callable[..., Job],
+    open_journal: Callable[..., Journal],
+    tmp_path: Path,
+) -> None:
+    dying, staying = two_servers
+    name = dying.url.partition("//")[2]
+    jobs = [clip(n, width=160, height=90, frames=24) for n in range(14)]
+    journal = open_journal(jobs)
+    events: list[Mapping[str, Any]] = []
+
+    def show(event: Mapping[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "job_ended" and event["server"] == name:  # it gets the next one before it is looked at
+            dying.kill()
+
+    options = RunOptions(tmp_path / "out", journal.meta["id"], reconnect=2, reconnect_wait=0.2, settle=1.0)
+    left = run_fleet(journal, options, Book(journal, show).tell, Stopping(), servers=[dying.url, staying.url])
+    assert left == "" and not dying.alive
+    rows = journal.report()["jobs"]
+    assert [row["state"] for row in rows] == ["done"] * len(jobs)
+    by_dead = [row for row in rows if row["server"] == name]
+    assert len(by_dead) == 1
+    assert len(staying.client.call("GET", "/history")) == len(jobs) - len(by_dead)
+    assert all(check_clip(Path(row["outputs"][0]), 24, 320, 180).whole for row in rows)
+    assert any(e["event"] == "server" and e["server"] == name and e["state"] in ("gone", "down") for e in events)
+
+
+def test_a_runner_killed_in_mid_batch_leaves_no_process_and_the_next_one_goes_on_and_doubles_nothing(
+    two_servers: tuple[ServerProcess, ServerProcess], tmp_path: Path
+) -> None:
+    graph = dict(plain_clip(0, ClipSize(24, 160, 90)).graph)
+    (tmp_path / "workflow.json").write_text(json.dumps(graph))
+    (tmp_path / "jobs.csv").write_text("color\n" + "\n".join(map(str, range(10))))
+    command = [sys.executable, "-m", "resource_gate.cli", "batch", "run", str(tmp_path / "workflow.json"), "--json"]
+    command += ["--csv", str(tmp_path / "jobs.csv"), "--set", "frames.color={color}", "--out", str(tmp_path / "out")]
+    for server in two_servers:
+        command += ["--server", server.url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    children: list[psutil.Process] = []
+    ended = 0
+    for line in process.stdout:
+        ended += json.loads(line)["event"] == "job_ended"
+        if ended == 3 and not children:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+    process.wait()
+    process.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert len(children) >= 2 and alive == []
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert sum(len(server.client.call("GET", "/history")) for server in two_servers) == 10
+    outputs = [path for path in (tmp_path / "out").iterdir() if path.suffix == ".mp4"]
+    assert len(outputs) == 10 and all(check_clip(path, 24, 320, 180).whole for path in outputs)
 
 
 def test_ctrl_c_twice_takes_the_prompts_off_the_servers_and_leaves_the_jobs_to_be_done(

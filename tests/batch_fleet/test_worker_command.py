@@ -151,3 +151,13 @@ def test_a_worker_refuses_a_scheduler_elsewhere_without_tls(capsys: pytest.Captu
     assert main(["worker", "--scheduler", "tcp://192.0.2.7:8786"]) == 2
     said = capsys.readouterr().err
     assert "192.0.2.7" in said and "TLS" in said and "--tls-ca" in said
+
+
+def test_a_worker_waits_for_a_scheduler_that_is_not_there_and_leaves_when_asked(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "resource_gate.cli", "worker", "--scheduler", "tcp://127.0.0.1:9", "--name", "one"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "trying again" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stdout.close()

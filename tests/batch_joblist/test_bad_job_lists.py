@@ -121,6 +121,16 @@ def test_a_missing_file_is_named_with_its_row_and_column(write: Write, graph: Gr
     assert told == ["jobs.csv, row 2, column file: there is no file 'lost.mp4'; expected a file on this machine"]
 
 
+@pytest.mark.parametrize("text", ["", "~nobody-of-this-name/a.mp4", "x" * 5000 + ".mp4", "clips"])
+def test_a_text_that_can_be_no_file_is_a_missing_file(
+    text: str, write: Write, graph: Graph, object_info: Graph
+) -> None:
+    write("clips/a.mp4", b"x")
+    (told,) = refused(write, graph, object_info, ["Clip.file={file}"], f"file,x\n{text},1\n")
+    assert told.startswith("jobs.csv, row 1, column file: ")
+    assert told.endswith("; expected a file on this machine")
+
+
 def test_a_node_that_is_two_is_told_with_both_ids(write: Write, graph: Graph, object_info: Graph) -> None:
     graph["6"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}, "_meta": {"title": "Clip"}}
     told = refused(write, graph, object_info, ["Clip.file={file}"])

@@ -102,6 +102,14 @@ def test_a_media_file_is_uploaded_even_where_the_node_only_lists_choices(
     assert second.graph["1"]["inputs"]["file"] == "clip.mp4"
 
 
+def test_a_file_that_only_the_server_has_is_named_and_not_uploaded(
+    write: Write, graph: Graph, object_info: Graph
+) -> None:
+    table = rows_from_csv(write("jobs.csv", "file\nclip.mp4\n"))
+    (job,) = plan(write("w.json", graph), table, ["1.file={file}"], object_info).jobs
+    assert (job.files, job.graph["1"]["inputs"]["file"]) == ((), "clip.mp4")
+
+
 def test_without_the_server_what_can_be_checked_is_and_the_rest_is_told(write: Write, graph: Graph) -> None:
     clip = write("a.mp4", b"x")
     table = rows_from_csv(write("jobs.csv", "file,width\na.mp4,320\n"))

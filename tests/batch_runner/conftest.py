@@ -45,7 +45,10 @@ def video(path: Path, frames: int = 8) -> bytes:
 
 @dataclass
 class Outcome:
-    """What becomes of a prompt: `ok`, `error`, `hold` (until cancelled or released), `lost`, `refused`."""
+    """What becomes of a prompt.
+
+    `ok`, `error`, `hold` (until cancelled or released), `lost`, `refused`, or an HTTP status to answer it with.
+    """
 
     kind: str = "ok"
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -76,6 +79,8 @@ class FakeServer:
         self.ram = [0.5]
         """Fractions of RAM in use, one a look; the last stays."""
         self.worker_alive = True
+        self.broken_status = 0
+        """With this HTTP status the status is answered; 0: as it should be."""
         self.restorable: dict[str, Outcome] = {}
         self.quarantined: list[dict[str, Any]] = []
         self.arguments: list[str] = []
@@ -180,6 +185,8 @@ class FakeServer:
         outcome = self.outcomes.pop(0) if self.outcomes else self.default
         self.sent.append(body["prompt_id"])
         self.graphs.append(body["prompt"])
+        if outcome.kind.isdigit():
+            return web.Response(status=int(outcome.kind), text="no luck today")
         if outcome.kind == "refused":
             wrong = {"class_type": "Make", "errors": [{"message": "Value not in list", "details": "seed: 7"}]}
             return web.json_response({"error": {"message": "no"}, "node_errors": {"1": wrong}}, status=400)
@@ -246,6 +253,8 @@ class FakeServer:
         return self.ram.pop(0) if len(self.ram) > 1 else self.ram[0]
 
     async def _get_status(self, _: web.Request) -> web.Response:
+        if self.broken_status:
+            return web.Response(status=self.broken_status)
         share = self._fraction()
         level = "critical" if share >= 0.9 else "warning" if share >= 0.85 else "normal"
         ram = {"used": int(share * 1000), "limit": 1000, "fraction": share, "level": level}

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -18,7 +19,7 @@ from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.server_process import ServerProcess, ServerSpec
 
 JOBS = 30
-WORKFLOW = {
+WORKFLOW: dict[str, Any] = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 6, "color": 1}},
     "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 24.0}},
     "3": {
@@ -40,6 +41,15 @@ def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.csv"
     path.write_text("name,color\n" + "".join(f"clip{n},{1000 + n}\n" for n in range(JOBS)))
     return path
+
+
+def held_for(seconds: float) -> dict[str, Any]:
+    """The workflow, with a node in it that takes so long."""
+    return {
+        **WORKFLOW,
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["4", 0], "fps": 24.0}},
+        "4": {"class_type": "Allocate", "inputs": {"mb": 1, "seconds": seconds, "value": ["1", 0]}},
+    }
 
 
 def command(*arguments: object) -> list[str]:
@@ -113,6 +123,30 @@ def test_a_runner_killed_in_mid_batch_loses_nothing_and_doubles_nothing(server, 
     assert len(new) == JOBS and set(new.values()) == {1}
 
 
+def test_a_server_killed_twice_in_mid_batch_gets_each_job_back_once(rows, tmp_path):
+    (rows.parent / "workflow.json").write_text(json.dumps(held_for(0.1)))
+    with ServerProcess(ServerSpec(None), tmp_path / "server") as server:
+        process = subprocess.Popen(
+            command(*run_arguments(rows, server.url, "--json", "--ready-budget", "60")),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        kills = [3, 8]
+        for line in process.stdout:
+            event = json.loads(line)
+            if kills and event.get("node") == "4 Allocate" and event["index"] >= kills[0]:
+                kills.pop(0)
+                server.kill()
+                server.start()
+        assert process.wait(60) == 0 and not kills
+        assert {path.name: frames(path) for path in (rows.parent / "out").glob("*.mp4")} == {
+            f"clip{n}.mp4": 6 for n in range(JOBS)
+        }
+        done = ran_at(server)
+        assert len(done) == JOBS and set(done.values()) == {1}
+
+
 def test_a_second_runner_on_the_same_batch_leaves_with_its_own_code(server, rows):
     assert call(*run_arguments(rows, server.url)).returncode == 0
     held = Journal.open(rows.parent / "out/.resource-gate")
@@ -134,6 +168,24 @@ def test_asked_to_stop_it_ends_in_order_and_can_be_resumed(server, rows):
     assert process.returncode == 3 and "jobs are left: resource-gate batch resume" in errors
     assert call("resume", rows.parent / "out").returncode == 0
     assert len(list((rows.parent / "out").glob("*.mp4"))) == JOBS
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_asked_to_stop_now_it_takes_the_job_off_the_server(server, rows, signals):
+    (rows.parent / "workflow.json").write_text(json.dumps(held_for(600.0)))
+    process = subprocess.Popen(
+        command(*run_arguments(rows, server.url, "--json")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    asked = list(signals)
+    for line in process.stdout:
+        event = json.loads(line)
+        if asked and (event["event"] == "note" or event.get("node") == "4 Allocate"):
+            process.send_signal(asked.pop(0))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3, errors
+    assert not server.client.queue().ids
+    assert call("status", rows.parent / "out").stdout == f"{JOBS} planned\n"
 
 
 def test_a_failed_job_leaves_its_reason_and_can_be_run_again(server, rows):
@@ -181,6 +233,16 @@ def test_another_batch_does_not_take_the_folder_of_the_first(server, rows):
     rows.write_text("name,color\ntwo,2\n")
     answer = call(*run_arguments(rows, server.url))
     assert answer.returncode == 2 and "there is another batch in" in answer.stderr
+
+
+def test_a_journal_that_is_damaged_is_named(server, rows):
+    folder = rows.parent / "out/.resource-gate"
+    folder.mkdir(parents=True)
+    (folder / "journal.sqlite3").write_bytes(b"no database at all" * 100)
+    for arguments in (["resume", rows.parent / "out"], ["status", folder], run_arguments(rows, server.url)):
+        answer = call(*arguments)
+        assert answer.returncode == 2 and "journal.sqlite3 cannot be used: file is not a database" in answer.stderr
+    assert (folder / "journal.sqlite3").read_bytes().startswith(b"no database")
 
 
 def test_the_exit_codes_are_in_the_help():

@@ -91,6 +91,25 @@ def test_a_refused_workflow_names_the_node_and_is_not_tried_again(fake, runs, jo
     assert result.node == "1 Make" and result.error_kind == "validation" and len(fake.sent) == 1
 
 
+def test_a_workflow_that_breaks_the_server_fails_alone(fake, runs, job, outcome):
+    fake.default = outcome("500")
+    result = runs(fake)(job())
+    assert result.error == "the server could not take the workflow: HTTP 500: no luck today"
+    assert not result.job_is_open and len(fake.sent) == 1
+
+
+def test_what_a_proxy_answers_for_an_absent_server_is_waited_out(fake, runs, job, outcome):
+    fake.outcomes = [outcome("502"), outcome("503")]
+    run = runs(fake)
+    assert run(job()).ok
+    assert [event["state"] for event in run.of("server")] == ["gone", "back", "gone", "back"]
+
+
+def test_a_status_that_fails_keeps_no_job_from_running(fake, runs, job):
+    fake.broken_status = 500
+    assert runs(fake)(job()).ok
+
+
 def test_a_job_that_somebody_interrupts_at_the_server_ends_there(fake, runs, job, outcome, until):
     fake.default = outcome("hold")
     answer = runs(fake).background(job())
@@ -255,6 +274,12 @@ def test_a_full_server_is_freed_and_waited_for_before_the_job(fake, runs, job):
     assert run(job()).ok
     assert run.of("waiting")[0]["reason"].endswith("is at its critical level, RAM at 93%")
     assert fake.frees == [{"level": "critical"}]
+
+
+def test_a_machine_that_is_full_for_good_is_not_waited_for_all_the_time(stock, runs, job):
+    stock.ram = [0.95]
+    result = runs(stock, settle=3600.0, release="never")(job())
+    assert result.ok and len(stock.frees) == 1
 
 
 def test_a_stock_server_that_is_nearly_full_is_freed_after_a_job(stock, runs, job):

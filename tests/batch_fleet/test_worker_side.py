@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from resource_gate.batch.fleet.worker_side import LEASES, LEAVING, LOOKS, MachinePlugin, Order, as_dict, as_result
+from resource_gate.batch.joblist.job import InputFile, Job
+from resource_gate.batch.runner.options import RunOptions
+from resource_gate.batch.runner.result import STOPPED, JobResult
+
+
+class Worker:
+    """Notes what is told to the scheduler."""
+
+    def __init__(self) -> None:
+        self.address = "tcp://127.0.0.1:1"
+        self.status = SimpleNamespace(name="running")
+        self.events: list[tuple[str, Any]] = []
+
+    def log_event(self, topic: str, message: Any) -> None:
+        self.events.append((topic, message))
+
+
+def set_up(plugin: MachinePlugin, worker: Worker) -> None:
+    """On a thread of its own: on the main thread it would take Ctrl-C from the tests."""
+    thread = threading.Thread(target=plugin.setup, args=(worker,))
+    thread.start()
+    thread.join()
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> MachinePlugin:
+    return MachinePlugin("a", "http://127.0.0.1:1", tmp_path / "worker")
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    return Order("lease1", Job(0, "clip", {}), RunOptions(tmp_path / "out", "id"), 4, "topic", here=True)
+
+
+def test_a_job_is_performed_with_its_events_passed_on_under_its_lease(plugin, order):
+    worker = Worker()
+
+    def run(job, server, options, tell, stop, attempt):
+        tell({"event": "progress", "index": 0})
+        return JobResult(True, attempts=attempt, outputs=(options.out / "clip.mp4",), peak_vram={"vram0": 3})
+
+    told = plugin.perform(order, worker, run)
+    assert as_result(told) == JobResult(
+        True, attempts=4, outputs=(order.options.out / "clip.mp4",), peak_vram={"vram0": 3}
+    )
+    assert worker.events == [("topic", {"lease": "lease1", "event": {"event": "progress", "index": 0}})]
+    assert list((plugin.folder / LEASES).iterdir()) == []
+
+
+def test_elsewhere_inputs_come_from_the_leases_folder_and_outputs_wait_there(plugin, order, tmp_path):
+    job = Job(0, "clip", {}, (InputFile("1", "file", Path("/only/there/clip.mp4")),))
+    sent = Order("lease1", job, order.options, 1, "topic", here=False, files=(f"{LEASES}/lease1/in0/clip.mp4",))
+    seen = []
+
+    def run(job, server, options, tell, stop, attempt):
+        seen.append(job.files[0].path)
+        return JobResult(True, outputs=(options.out / "clip.mp4",))
+
+    told = plugin.perform(sent, Worker(), run)
+    assert seen == [plugin.folder / LEASES / "lease1" / "in0" / "clip.mp4"]
+    assert told["outputs"] == ["clip.mp4"]
+    assert (plugin.folder / LEASES / "lease1").is_dir()
+
+
+def test_a_job_is_stopped_while_it_runs_and_before_it_begins(plugin, order):
+    began = threading.Event()
+
+    def run(job, server, options, tell, stop, attempt):
+        began.set()
+        assert stop.wait(30)
+        return JobResult(False, STOPPED)
+
+    told: list[Any] = []
+    thread = threading.Thread(target=lambda: told.append(plugin.perform(order, Worker(), run)))
+    thread.start()
+    assert began.wait(30)
+    plugin.stop("lease1")
+    thread.join(30)
+    assert told[0]["error_kind"] == STOPPED
+    plugin.stop("lease2")
+    again = plugin.perform(Order("lease2", *list(vars(order).values())[1:]), Worker(), run)
+    assert again["error_kind"] == STOPPED and not thread.is_alive()
+
+
+def test_looks_are_told_with_the_machines_name_and_leaving_is_one_state(plugin):
+    worker = Worker()
+    plugin.folder.mkdir()
+    (plugin.folder / LEAVING).touch()
+    set_up(plugin, worker)
+    try:
+        give_up = time.monotonic() + 30
+        while not worker.events and time.monotonic() < give_up:
+            time.sleep(0.01)
+    finally:
+        plugin.teardown(worker)
+    topic, told = worker.events[0]
+    assert topic == LOOKS
+    assert (told["machine"], told["address"], told["reading"]["state"]) == ("a", worker.address, "ill")
+    assert "told to leave" in told["reading"]["reason"]
+
+
+def test_what_an_earlier_worker_left_is_swept(plugin):
+    (plugin.folder / LEASES / "old").mkdir(parents=True)
+    set_up(plugin, Worker())
+    plugin.teardown(Worker())
+    assert not (plugin.folder / LEASES).exists()
+
+
+def test_the_plugin_and_an_order_can_be_sent(plugin, order):
+    again = pickle.loads(pickle.dumps(plugin))
+    assert (again.machine, again.url, again.folder) == (plugin.machine, plugin.url, plugin.folder)
+    assert pickle.loads(pickle.dumps(order)) == order
+
+
+def test_a_result_survives_being_sent():
+    result = JobResult(
+        False, "bug", "why", "5 X", 2, 3.0, 1.0, 99, {"vram0": 1}, (Path("a") / "b.mp4",), "server", ("freed",)
+    )
+    assert as_result(as_dict(result)) == result
