@@ -123,12 +123,13 @@ def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
     """Whether it is worth a try on that machine, though prediction says no, because no other has more room.
 
     A server with Resource Gate drops what the prompt no longer needs between its nodes; then a job comes through
-    with little more than its largest picture.
+    with little more than its largest picture. On a stock one all of them must have room.
     """
-    ever = room.ever
-    if ever is None or not wish.least or wish.least > ever or room.name in wish.barred:
+    ever, kind = room.ever, wish.size[0]
+    if ever is None or room.reading is None or room.name in wish.barred or kind in room.refuted:
         return False
-    if not room.reading or not room.reading.gated or wish.size[0] in room.refuted:
+    least = wish.least if room.reading.gated else wish.size[1]
+    if not least or least > ever:
         return False
     return all((other.ever or 0) <= ever for other in rooms if other.name not in wish.barred)
 
@@ -175,7 +176,9 @@ def _takes(room: Room) -> bool:
 
 def _must_wait(wish: Wish[J], room: Room, now: float, patience: float) -> bool:
     """Whether the machine should first get rid of what fills it."""
-    if room.now is None or wish.need is None or wish.need <= room.now or (room.reading and room.reading.gated):
+    if room.now is None or room.ever is None or wish.need is None or (room.reading and room.reading.gated):
+        return False
+    if min(wish.need, room.ever) <= room.now:
         return False
     if room.short_since is None:
         room.short_since = now

@@ -99,6 +99,12 @@ def test_a_job_that_prediction_says_fits_nowhere_is_tried_on_the_largest_if_its_
     assert nowhere(tight, rooms) == ""
 
 
+def test_a_stock_server_is_tried_only_where_all_pictures_have_room():
+    rooms = [room("stock", 10, gated=False)]
+    assert given([wish("x", 9, least=int(5 * GIB), size=("clip", int(7.5 * GIB)))], rooms) == {"x": "stock"}
+    assert given([wish("x", 9, least=int(5 * GIB), size=("clip", int(8.5 * GIB)))], rooms) == {}
+
+
 def test_a_job_that_fits_nowhere_is_told_with_the_numbers():
     rooms = [room("small", 4), room("large", 10)]
     told = nowhere(wish("x", 12, least=11 * GIB), rooms)

@@ -19,8 +19,8 @@ def test_a_resumed_batch_knows_what_its_workflow_took_and_who_had_what(open_jour
     journal.start(2, "b")
     learned = LearnedNeed(probe=lambda _: None)
     assert remember(journal.report(), journal.job, learned) == {2: "b"}
-    # 4000 MB above the least that was in use there, and a tenth on top.
-    assert learned(jobs[3]) == int(4000 * MIB * 1.1)
+    # Above the least that was in use there.
+    assert learned(jobs[3]) == 4000 * MIB
 
 
 def test_a_new_batch_knows_nothing(open_journal, clip):
