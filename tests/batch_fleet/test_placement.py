@@ -70,6 +70,17 @@ def test_the_rest_is_the_least_seen_while_nothing_runs():
     assert one.rest == 2 * GIB
 
 
+def test_growth_is_told_against_the_rest_of_what_was_measured():
+    gated = room("a", 10, used=6, resident=1 * GIB)
+    gated.take(Reading(1.0, ram=Memory(9 * GIB, 10 * GIB), gated=True, busy=True, resident=4 * GIB))
+    assert gated.grew(5 * GIB, 0) == 4 * GIB  # the process' own peak, on a machine where others hold 5 GiB
+    assert gated.grew(5 * GIB, int(10.5 * GIB)) == int(4.5 * GIB)
+    assert gated.grew(None, 0) is None
+    stock = room("b", 10, used=6, gated=False)
+    assert stock.grew(8 * GIB, 0) == 2 * GIB
+    assert stock.grew(None, 7 * GIB) == 1 * GIB
+
+
 def test_a_stock_server_gets_time_to_fall_back_and_then_the_job_all_the_same():
     rooms = [room("a", 10, used=1, gated=False)]
     rooms[0].take(Reading(1.0, ram=Memory(8 * GIB, 10 * GIB), busy=True))
