@@ -191,10 +191,9 @@ class Dispatcher:
     # -- what becomes of a job
 
     def _learn(self, job: Open, machine: Machine, result: JobResult) -> None:
-        room, peak = machine.room, max(result.peak_ram or 0, job.peak)
-        room.did(self._learned.size(job.job))
-        if room.rest is not None and peak:
-            self._learned.learn(job.job, peak - room.rest)
+        machine.room.did(self._learned.size(job.job))
+        if (grew := machine.room.grew(result.peak_ram, job.peak)) is not None:
+            self._learned.learn(job.job, grew)
 
     def _moves(self, job: Open, machine: Machine, result: JobResult, now: float) -> bool:
         """Whether another machine shall try; if so the job waits for one."""

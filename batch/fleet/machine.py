@@ -46,6 +46,7 @@ class Reading:
         state: `UP`, `ILL` or `DOWN`; `reason` says why it is not up.
         level: the worst level, as the server tells it, or reckoned from `ram` where it does not.
         ram: None where nothing tells.
+        resident: bytes that the server's process itself holds; None where it does not tell.
         gpus: `{"name", "used", "total"}` each, bytes.
         gated: whether Resource Gate runs there; without it the server is stock.
         busy: whether anything runs or waits there, of whomever.
@@ -57,6 +58,7 @@ class Reading:
     reason: str = ""
     level: str = "normal"
     ram: Memory | None = None
+    resident: int | None = None
     gpus: tuple[Mapping[str, Any], ...] = ()
     gated: bool = False
     busy: bool = False
@@ -101,6 +103,7 @@ def _gated(status: Mapping[str, Any], now: float) -> Reading:
         reason,
         str(status["level"]),
         Memory(int(ram["used"]), int(ram["limit"]), dict(ram["tiers"])) if ram else None,
+        int(process["rss"]) if (process := status.get("process")) else None,
         tuple(
             {"name": one.get("name", name), "used": int(one["used"]), "total": int(one["limit"])}
             for name, one in status["resources"].items()

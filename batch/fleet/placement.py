@@ -26,6 +26,7 @@ class Room:
     Attributes:
         reading: the last look.
         rest: the least that was in use there whenever nothing ran: what a job comes on top of.
+        rest_resident: the same of the server's process alone.
         free: whether its slot is: one job a server.
         proven: workflow → the most arithmetic of a job of it that this machine has done.
         refuted: workflow → the least arithmetic of a job of it that ran out of memory here.
@@ -35,6 +36,7 @@ class Room:
     name: str
     reading: Reading | None = None
     rest: int | None = None
+    rest_resident: int | None = None
     free: bool = True
     proven: dict[str, int] = field(default_factory=dict)
     refuted: dict[str, int] = field(default_factory=dict)
@@ -50,6 +52,21 @@ class Room:
         # While something runs the use tells nothing of the rest; the first look has to do until there is a better one.
         if reading.ram is not None and (self.rest is None or (self.free and not reading.busy)):
             self.rest = min(reading.ram.used, reading.ram.used if self.rest is None else self.rest)
+            if reading.resident is not None:
+                self.rest_resident = min(reading.resident, self.rest_resident or reading.resident)
+
+    def grew(self, peak_ram: int | None, seen: int) -> int | None:
+        """Bytes above its rest that a job took it to; None where nothing was measured.
+
+        Args:
+            peak_ram: as in a job's result: a server with Resource Gate measures its process' peak, exactly; on a stock
+                one the runner looks at the machine's use.
+            seen: the most use that our own looks saw while the job ran; 0 where none fell into that time.
+        """
+        rest = self.rest_resident if self.reading is not None and self.reading.gated else self.rest
+        found = [peak_ram - rest] if peak_ram and rest is not None else []
+        found += [seen - self.rest] if seen and self.rest is not None else []
+        return max(0, *found) if found else None
 
     def did(self, size: tuple[str, int]) -> None:
         """Take note that it has done a job of that workflow and arithmetic."""
@@ -123,12 +140,13 @@ def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
     """Whether it is worth a try on that machine, though prediction says no, because no other has more room.
 
     A server with Resource Gate drops what the prompt no longer needs between its nodes; then a job comes through
-    with little more than its largest picture.
+    with little more than its largest picture. On a stock one all of them must have room.
     """
-    ever = room.ever
-    if ever is None or not wish.least or wish.least > ever or room.name in wish.barred:
+    ever, kind = room.ever, wish.size[0]
+    if ever is None or room.reading is None or room.name in wish.barred or kind in room.refuted:
         return False
-    if not room.reading or not room.reading.gated or wish.size[0] in room.refuted:
+    least = wish.least if room.reading.gated else wish.size[1]
+    if not least or least > ever:
         return False
     return all((other.ever or 0) <= ever for other in rooms if other.name not in wish.barred)
 
@@ -175,7 +193,9 @@ def _takes(room: Room) -> bool:
 
 def _must_wait(wish: Wish[J], room: Room, now: float, patience: float) -> bool:
     """Whether the machine should first get rid of what fills it."""
-    if room.now is None or wish.need is None or wish.need <= room.now or (room.reading and room.reading.gated):
+    if room.now is None or room.ever is None or wish.need is None or (room.reading and room.reading.gated):
+        return False
+    if min(wish.need, room.ever) <= room.now:
         return False
     if room.short_since is None:
         room.short_since = now

@@ -125,14 +125,20 @@ def _connected(scheduler: str, tls: Tls, timeout: float, stack: ExitStack) -> tu
 
 
 def remember(report: Mapping[str, Any], job_of: Callable[[int], Job], learned: LearnedNeed) -> dict[int, str]:
-    """Take from a journal's report what an earlier runner learned; return who had the jobs that it was at."""
-    rests: dict[str, int] = {}
+    """Take from a journal's report what an earlier runner saw of the jobs' needs; return who had those it was at.
+
+    A need is the most that was in use at a job's server while it ran, above the least ever in use there.
+    """
+    samples: dict[str, list[tuple[float, int]]] = {}
     for sample in report["samples"]:
-        rests[sample["server"]] = min(sample["used"], rests.get(sample["server"], sample["used"]))
+        samples.setdefault(sample["server"], []).append((sample["time"], sample["used"]))
     taught: Counter[str] = Counter()
     for row in reversed(report["jobs"]):
-        server = row["server"]
-        if row["state"] == "done" and row["peak_ram"] and server in rests and taught[server] < REMEMBERED:
-            learned.learn(job_of(row["index"]), row["peak_ram"] - rests[server])
+        server, began, ended = row["server"], row["started_at"], row["ended_at"]
+        if row["state"] != "done" or server not in samples or taught[server] >= REMEMBERED:
+            continue
+        during = [used for at, used in samples[server] if began <= at <= ended]
+        if during:
+            learned.learn(job_of(row["index"]), max(during) - min(used for _, used in samples[server]))
             taught[server] += 1
     return {row["index"]: row["server"] for row in report["jobs"] if row["state"] == "running" and row["server"]}

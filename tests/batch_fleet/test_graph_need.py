@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resource_gate.batch.fleet.graph_need import Frames, graph_need, probe_video, signature
-from resource_gate.batch.fleet.learned_need import LearnedNeed
+from resource_gate.batch.fleet.learned_need import LearnedNeed, expected
 from resource_gate.batch.joblist.job import Job
 from resource_gate.batch.sample_jobs import ClipSize, model_clip, node, plain_clip
 
@@ -100,9 +100,32 @@ def test_need_is_arithmetic_at_first_and_then_what_the_workflow_took():
     need = LearnedNeed(probe=lambda _: None)
     assert need(job(0)) == int((SOURCE + TARGET) * 1.2)
     need.learn(job(0), 2 * (SOURCE + TARGET))
-    assert need(job(1)) == int(2 * (SOURCE + TARGET) * 1.1)
+    assert need(job(1)) == 2 * (SOURCE + TARGET)
     half = need(job(2, frames=48))
     assert half is not None and half < 2 * (SOURCE + TARGET)
+
+
+def test_what_a_small_job_took_beside_its_pictures_is_not_multiplied_for_a_large_one():
+    need = LearnedNeed(probe=lambda _: None)
+    small, large = job(0, frames=24), job(1)
+    libraries = 300 * 1024**2
+    need.learn(small, need.size(small)[1] + libraries)
+    assert need(large) == need.size(large)[1] + libraries
+
+
+def test_with_jobs_of_several_sizes_the_slope_is_learned_and_the_worst_lies_on_top():
+    need = LearnedNeed(probe=lambda _: None)
+    for index, (frames, extra) in enumerate(((24, 0), (48, 0), (97, 0), (48, 100 * 1024**2))):
+        one = job(index, frames=frames)
+        need.learn(one, 2 * need.size(one)[1] + 50 * 1024**2 + extra)
+    large = job(9, frames=194)
+    told, most = need(large), 2 * need.size(large)[1] + 150 * 1024**2
+    assert told is not None and most * 0.95 < told < most * 1.05
+
+
+def test_a_slope_that_measurements_cannot_have_is_not_believed():
+    assert expected(100, [(10, 5000), (100, 9000)]) == 4 * 100 + 5000 - 40 + 3640
+    assert expected(100, [(10, 500), (100, 100)]) == 500
 
 
 def test_need_is_never_less_than_the_largest_picture():

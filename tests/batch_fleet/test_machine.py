@@ -11,6 +11,7 @@ STATUS = {
         "vram0": {"used": 3, "limit": 8, "name": "card"},
         "cpu": {"used": 1.0, "limit": 2},
     },
+    "process": {"rss": 40, "peak": 60},
     "worker_alive": True,
     "gate": {"state": "open", "reason": ""},
     "queue": {"running": ["id"], "pending": 0, "node": "12 ImageScale", "progress": 0.5},
@@ -53,7 +54,7 @@ def test_a_server_with_resource_gate_tells_its_limit_tiers_cards_and_what_runs()
     assert (seen.state, seen.level, seen.gated, seen.busy) == (UP, "warning", True, True)
     assert seen.ram is not None and seen.ram.ceiling == 95 and seen.ram.fraction == 0.9
     assert seen.gpus == ({"name": "card", "used": 3, "total": 8},)
-    assert (seen.node, seen.progress, seen.time) == ("12 ImageScale", 0.5, 7.0)
+    assert (seen.node, seen.progress, seen.time, seen.resident) == ("12 ImageScale", 0.5, 7.0, 40)
 
 
 def test_a_stock_server_tells_the_machines_memory():

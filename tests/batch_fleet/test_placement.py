@@ -70,6 +70,17 @@ def test_the_rest_is_the_least_seen_while_nothing_runs():
     assert one.rest == 2 * GIB
 
 
+def test_growth_is_told_against_the_rest_of_what_was_measured():
+    gated = room("a", 10, used=6, resident=1 * GIB)
+    gated.take(Reading(1.0, ram=Memory(9 * GIB, 10 * GIB), gated=True, busy=True, resident=4 * GIB))
+    assert gated.grew(5 * GIB, 0) == 4 * GIB  # the process' own peak, on a machine where others hold 5 GiB
+    assert gated.grew(5 * GIB, int(10.5 * GIB)) == int(4.5 * GIB)
+    assert gated.grew(None, 0) is None
+    stock = room("b", 10, used=6, gated=False)
+    assert stock.grew(8 * GIB, 0) == 2 * GIB
+    assert stock.grew(None, 7 * GIB) == 1 * GIB
+
+
 def test_a_stock_server_gets_time_to_fall_back_and_then_the_job_all_the_same():
     rooms = [room("a", 10, used=1, gated=False)]
     rooms[0].take(Reading(1.0, ram=Memory(8 * GIB, 10 * GIB), busy=True))
@@ -97,6 +108,12 @@ def test_a_job_that_prediction_says_fits_nowhere_is_tried_on_the_largest_if_its_
     tight = wish("x", 9, least=5 * GIB, size=("clip", 9))
     assert given([tight], rooms) == {"x": "large"}
     assert nowhere(tight, rooms) == ""
+
+
+def test_a_stock_server_is_tried_only_where_all_pictures_have_room():
+    rooms = [room("stock", 10, gated=False)]
+    assert given([wish("x", 9, least=int(5 * GIB), size=("clip", int(7.5 * GIB)))], rooms) == {"x": "stock"}
+    assert given([wish("x", 9, least=int(5 * GIB), size=("clip", int(8.5 * GIB)))], rooms) == {}
 
 
 def test_a_job_that_fits_nowhere_is_told_with_the_numbers():
