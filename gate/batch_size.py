@@ -32,6 +32,9 @@ RECENT = 20
 LESS = {MEMORY: 0.5, DIED: 0.5, PRESSED: 0.9}
 """What is left of a size that was too large: half, where it failed; one that was interrupted first was only near."""
 
+GROWTH = (1.0, 2.0, 1.5)
+"""Times the largest size that went well to which the next may grow, by how many sizes have been tried."""
+
 UPWARD = 8
 """After a failure the size goes up by an eighth of the one that failed, a run."""
 
@@ -195,7 +198,11 @@ class BatchSizes:
         recent = runs[-RECENT:]
         failed = [i for i, r in enumerate(recent) if r.outcome in LESS]
         if not failed:
-            return index, ""
+            # A line through runs of one size says little of sizes far beyond.
+            tried = {r.sizes_chosen[node_id] for r in recent if r.outcome == OK}
+            if not tried or len(tried) >= len(GROWTH):
+                return index, ""
+            return min(index, wish.below(max(tried) * GROWTH[len(tried)])), ""
         at = failed[-1]
         too_many = recent[at].sizes_chosen[node_id]
         since = [r.sizes_chosen[node_id] for r in recent[at + 1 :] if r.outcome == OK]

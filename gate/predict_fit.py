@@ -26,6 +26,9 @@ runs that are all of one size, and is nothing where sizes differ."""
 
 ANCHOR_SHARE = 0.3
 
+BEYOND = 0.05
+"""What is added to the relative spread at twice the largest size that was seen."""
+
 RIDGE = 1e-7
 """Keeps columns that say the same apart."""
 
@@ -84,7 +87,7 @@ class Fit:
     def margin(self, sizes: Sequence[float], share: float) -> float:
         """The relative distance from the mean; negative for a share below a half."""
         beyond = max((s / c for s, c in zip(sizes, self._scale, strict=True)), default=0.0) - 1.0
-        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + 0.1 * min(
+        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + BEYOND * min(
             1.0, max(0.0, beyond)
         )
         margin = student(share, self._free) * spread

@@ -69,7 +69,10 @@ def fits(reading: MemoryReading, tiers: Tiers, need: Need | None, *, waited: boo
     if reading.limit <= 0:
         return True
     if need is not None:
-        if lacking(reading, tiers, need, Level.EMERGENCY if freed else Level.CRITICAL):
+        # Once it runs, the brake drops what no later node needs: waiting for room for that, too, gains nothing.
+        if freed and reading.used + need.lean > entry_of(Level.EMERGENCY, reading.limit, tiers):
+            return False
+        if not freed and lacking(reading, tiers, need):
             return False
         if need.confirmed:
             return True
