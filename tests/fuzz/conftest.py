@@ -28,7 +28,14 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-settings.load_profile("fuzz")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_many_examples_as_asked_for() -> Iterator[None]:
+    """Here only: other rooms' tests keep the examples they have."""
+    settings.load_profile("fuzz")
+    yield
+    settings.load_profile("default")
 
 
 class Answer(NamedTuple):
