@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_gate.gate.host import Job, Outcome, Queued
@@ -16,6 +16,8 @@ from resource_gate.gate.journal_note import FILE as NOTE
 from resource_gate.gate.journal_note import HEADER, SIZE
 from resource_gate.gate.journal_schema import FILE as JOURNAL
 from resource_gate.settings import Settings, SettingsStore
+
+FUZZ = settings.get_profile("fuzz")
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(
@@ -34,6 +36,7 @@ def fresh(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
+@FUZZ
 @given(content=st.binary(max_size=300) | (near | values).map(lambda v: json.dumps(v).encode()))
 def test_any_settings_file_leaves_settings_that_are_right_and_can_be_changed(tmp_path_factory, content):
     path = fresh(tmp_path_factory) / "settings.json"
@@ -45,6 +48,7 @@ def test_any_settings_file_leaves_settings_that_are_right_and_can_be_changed(tmp
     assert SettingsStore(path, {}).current == store.current
 
 
+@FUZZ
 @given(change=near)
 def test_what_a_settings_file_says_rightly_is_taken_even_beside_what_is_wrong(tmp_path_factory, change):
     path = fresh(tmp_path_factory) / "settings.json"
@@ -53,6 +57,7 @@ def test_what_a_settings_file_says_rightly_is_taken_even_beside_what_is_wrong(tm
     assert store.current.gate.wait == 3 and any("gate.nonsense" in p for p in store.problems)
 
 
+@FUZZ
 @given(
     st.dictionaries(
         st.sampled_from(sorted(SECTIONS)).flatmap(
@@ -96,6 +101,7 @@ def goes_on(folder: Path) -> None:
     journal.close()
 
 
+@FUZZ
 @given(data=st.data())
 def test_a_journal_with_any_bytes_changed_is_used_or_put_aside(tmp_path_factory, data):
     folder = fresh(tmp_path_factory)
@@ -111,6 +117,7 @@ def test_a_journal_with_any_bytes_changed_is_used_or_put_aside(tmp_path_factory,
     goes_on(folder)
 
 
+@FUZZ
 @given(content=st.binary(max_size=200))
 def test_a_journal_that_is_anything_else_is_put_aside(tmp_path_factory, content):
     folder = fresh(tmp_path_factory)
@@ -133,6 +140,7 @@ COLUMNS = [
 ]
 
 
+@FUZZ
 @given(
     column=st.sampled_from(COLUMNS),
     value=st.none()
@@ -161,6 +169,7 @@ def test_any_value_in_any_column_is_lived_with(tmp_path_factory, column, value):
 NOTE_FIELDS = ["job", "node", "ram", "vram", "writing"]
 
 
+@FUZZ
 @given(
     note=st.dictionaries(st.sampled_from(NOTE_FIELDS) | st.text(max_size=4), values, max_size=5)
     | st.fixed_dictionaries(
@@ -176,6 +185,7 @@ def test_any_note_with_a_right_checksum_is_lived_with(tmp_path_factory, note):
     goes_on(folder)
 
 
+@FUZZ
 @given(content=st.binary(max_size=100))
 def test_a_note_of_any_bytes_is_lived_with(tmp_path_factory, content):
     folder = fresh(tmp_path_factory)

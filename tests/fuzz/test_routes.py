@@ -5,10 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_gate.settings import Settings
+
+FUZZ = settings.get_profile("fuzz")
 
 OURS = "/resource_gate/"
 FIELDS = sorted(
@@ -63,6 +65,7 @@ def test_every_route_of_ours_is_known_to_the_fuzzer(served):
     assert all(path.startswith(OURS) and method in ("GET", "POST") for method, path in served.paths)
 
 
+@FUZZ
 @given(data=st.data())
 def test_a_post_of_any_json_is_answered(served, data):
     path = data.draw(st.sampled_from([p for m, p in served.paths if m == "POST"]))
@@ -73,6 +76,7 @@ def test_a_post_of_any_json_is_answered(served, data):
         assert answer.value["error"]["message"]
 
 
+@FUZZ
 @given(change=settings_change)
 def test_settings_are_taken_whole_or_not_at_all(served, change):
     before = served.extension.settings
@@ -85,6 +89,7 @@ def test_settings_are_taken_whole_or_not_at_all(served, change):
         assert all(row["field"] and row["problem"] for row in answer.value["error"]["fields"])
 
 
+@FUZZ
 @given(
     data=st.data(), body=st.binary(max_size=200), kind=st.sampled_from(["application/json", "text/plain", "", "a/b"])
 )
@@ -95,6 +100,7 @@ def test_a_post_of_any_bytes_and_type_is_answered_and_does_nothing_but_for_json(
         assert answer.status == 400
 
 
+@FUZZ
 @given(data=st.data(), query=st.dictionaries(st.sampled_from(FIELDS), scalars, max_size=3))
 def test_a_get_with_any_query_is_answered(served, data, query):
     path = data.draw(st.sampled_from([p for m, p in served.paths if m == "GET"]))
@@ -116,6 +122,7 @@ def test_a_large_body_is_refused(served, size):
         assert checked(served.ask("POST", path, body, {"Content-Type": "application/json"}), path).status == 400
 
 
+@FUZZ
 @given(data=st.data())
 def test_the_embedded_queue_answers_any_request(served, data):
     path = data.draw(st.sampled_from(["/prompt", "/queue", "/history", "/interrupt"]))
@@ -123,6 +130,7 @@ def test_the_embedded_queue_answers_any_request(served, data):
     checked(served.post(path, data.draw(body | values)), path)
 
 
+@FUZZ
 @given(graph=graphs)
 def test_any_graph_is_queued_or_refused_with_its_reason(served, graph):
     answer = checked(served.post("/prompt", {"prompt": graph}), "/prompt")
@@ -130,6 +138,7 @@ def test_any_graph_is_queued_or_refused_with_its_reason(served, graph):
     served.post("/queue", {"clear": True})
 
 
+@FUZZ
 @given(name=st.text(max_size=30) | WORDS, folder=WORDS | st.text(max_size=10), kind=WORDS | st.sampled_from(["output"]))
 def test_no_name_leads_out_of_the_folders(served, name, folder, kind):
     def told(text):
