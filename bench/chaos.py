@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -73,6 +74,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep clips, journals and logs there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was started must not stay
     comfyui = None
     if options.host == "comfyui":
         finding = find_comfyui({**os.environ, **({PATH_VARIABLE: options.comfyui} if options.comfyui else {})})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -101,6 +102,7 @@ def main() -> int:
     parser.add_argument("--limit-mb", type=int, default=2000)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep clips, journal and log there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was started must not stay
     try:
         Cgroups().open(None).remove()
     except CgroupUnavailable as error:
