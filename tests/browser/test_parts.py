@@ -55,7 +55,7 @@ def test_one_failed_job_or_all_of_them_can_be_queued_again(show: Callable[..., P
     page.locator(".rg-queue .rg-said", has_text="1 job is queued again.").wait_for()
     page.locator(".rg-queue summary").click()
     page.get_by_role("button", name="Retry clip_005").click()
-    page.wait_for_function("document.querySelectorAll('[aria-disabled]').length === 0")
+    page.locator(".rg-queue [data-deed=retry]:not([aria-disabled])").wait_for()
     (every, one) = sent(status_server, "batch/retry")
     assert (every, list(one)) == ({}, ["ids"])
 
