@@ -27,7 +27,8 @@ export class Newsroom {
     const { before } = this;
     this.before = status;
     const set = status.batch.quarantined;
-    const known = this.known(set);
+    // The storage is only asked when the number has changed: statuses come ten times a second.
+    const known = set === before?.batch.quarantined ? set : this.known(set);
     if (set > known) this.tell({ severity: "warn", text: this.texts().plural("toast.quarantined", set - known) });
     if (status.level !== "emergency" || before?.level === "emergency" || now - this.told < QUIET) return;
     this.told = now;

@@ -1,7 +1,7 @@
-/** When to draw: in a frame of the browser's, at most four times a second, at once where it matters. */
+/** When to draw: in a frame of the browser's, at most twice a second, at once where it matters. */
 
 /** Milliseconds between two drawings: nobody reads numbers faster. */
-export const PACE = 250;
+export const PACE = 500;
 
 export class Pace {
   private frame: number | null = null;

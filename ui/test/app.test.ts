@@ -143,15 +143,15 @@ describe("the panel", () => {
     expect(changes.map((change) => `${(change.target as Element).className} ${change.attributeName}`)).toEqual([]);
   });
 
-  it("draws at most four times a second, however many events come", async () => {
+  it("draws at most twice a second, however many events come", async () => {
     const { app, shell } = await opened();
     const draw = vi.spyOn(app.panel as unknown as { draw(): void }, "draw");
     for (let i = 0; i < 40; i++) {
       shell.tell("status", status());
       await vi.advanceTimersByTimeAsync(25);
     }
-    expect(draw.mock.calls.length).toBeGreaterThan(1);
-    expect(draw.mock.calls.length).toBeLessThanOrEqual(4);
+    expect(draw.mock.calls.length).toBeGreaterThan(0);
+    expect(draw.mock.calls.length).toBeLessThanOrEqual(2);
   });
 });
 

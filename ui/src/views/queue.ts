@@ -8,6 +8,9 @@ import { Bar } from "./bar";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
 
+/** Seconds between two looks at whether notifications may still be asked for. */
+const ASK = 3;
+
 /** How far the batch is: k of n, the running node, what waits and what failed, time left; its jobs; what the last one came to. */
 export class Queue implements View {
   private readonly card = new Card("queue");
@@ -29,6 +32,7 @@ export class Queue implements View {
   private readonly retry: Button;
   private readonly notices: Button;
   private readonly said = new Said(["batch"]);
+  private asked = { at: -Infinity, open: false };
 
   constructor(
     deeds: Deeds,
@@ -71,10 +75,18 @@ export class Queue implements View {
     const failed = state.jobs?.retryable ?? batch?.failed ?? 0;
     show(this.retry.element, failed > 0 && state.status !== null);
     this.retry.update(texts.plural("queue.retryFailed", failed, { n: formats.count(failed) }), ready(state));
-    show(this.notices.element, !idle && "Notification" in globalThis && Notification.permission === "default");
+    show(this.notices.element, !idle && this.mayAsk(context.now));
     this.notices.update(texts.t("queue.notify"), true, { hint: texts.t("queue.notifyHint") });
     this.said.update(state);
     this.jobs.update(context);
+  }
+
+  /** Whether the browser has not been asked yet. It takes half a millisecond to tell, so it is not asked at each drawing. */
+  private mayAsk(now: number): boolean {
+    if (Math.abs(now - this.asked.at) >= ASK) {
+      this.asked = { at: now, open: "Notification" in globalThis && Notification.permission === "default" };
+    }
+    return this.asked.open;
   }
 
   private updateNode(queue: Status["queue"] | null, texts: Texts, formats: Formats): void {
