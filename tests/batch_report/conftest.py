@@ -63,7 +63,7 @@ def report() -> dict[str, Any]:
     return {
         "batch": {
             "id": "b1",
-            "workflow": "/data/work/upscale & encode.json",
+            "workflow": "/data/clips/upscale & encode.json",
             "source": "clips/*.mp4",
             "started_at": START,
             "ended_at": START + max(at),
