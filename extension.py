@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from .api.doctor import DoctorRoute
 from .api.metrics import Metrics
 from .api.predictions import PredictionRoutes
+from .api.push import Pushes
 from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
@@ -18,7 +18,6 @@ from .gate.batch_size import BatchSizes
 from .gate.brake import Brake
 from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
-from .gate.host import QueueHost
 from .gate.idle import IdleRelease
 from .gate.job_story import JobStories
 from .gate.journal import Journal
@@ -29,20 +28,22 @@ from .gate.rescue import Rescue
 from .gate.restore import Restore
 from .gate.retry import Retries
 from .gate.stuck import StuckWatch
+from .host.protocol import Host
 from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.history import History
-from .monitor.peak import DevicePeaks, PeakMeter
+from .monitor.peak import PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
-from .monitor.readings import GpuReading, Level, MemoryReading, Sample
+from .monitor.readings import Level, MemoryReading, Sample
 from .nodes import batch_size, free_memory, resource_gate, resource_status
+from .nodes.passing import passing_nodes
 from .nodes.spec import PassNode
 from .panel_feed import PanelFeed
 from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
-from .reclaim.host import MemoryHost, Use
+from .reclaim.held import Held
 from .reclaim.ladder import Ladder
 from .reclaim.preview import FreePreview
 from .reclaim.request import FreeRequest
@@ -64,37 +65,6 @@ MODELS = "models"
 """In the names of the steps that drop or unload some."""
 
 
-class Host(MemoryHost, QueueHost, Protocol):
-    """What the extension is built on: both protocols, and where things lie."""
-
-    @property
-    def routes(self) -> Any:
-        """An aiohttp route table to add to, before the server starts."""
-        ...
-
-    @property
-    def output_folder(self) -> Path:
-        """Where results are written."""
-        ...
-
-    @property
-    def data_folder(self) -> Path:
-        """Where settings and journal lie."""
-        ...
-
-    def gpu_memory(self) -> list[GpuReading]:
-        """Device memory as the program itself sees it."""
-        ...
-
-    def device_peaks(self) -> DevicePeaks | None:
-        """Counters of the highest device memory; None where there are none."""
-        ...
-
-    def hooks(self) -> Mapping[str, str]:
-        """What of the program is hooked: name → whether ours is in force now."""
-        ...
-
-
 class Extension:
     """Resource Gate on one host. `start` it once; it runs on daemon threads until the process ends."""
 
@@ -103,6 +73,7 @@ class Extension:
         self.store = store or SettingsStore(host.data_folder / "settings.json")
         self.actions = ActionLog()
         self._process = ProcessReader()
+        self._held = Held(host, self._process.anonymous_rss)
         self._ram = RamReader(hand_limit=self.settings.monitor.ram_limit)
         self.sampler = build_sampler(
             self.settings,
@@ -122,7 +93,7 @@ class Extension:
                 temp=[ExpiredTemp(cleaner, host)],
                 written=lambda: (host.output_folder, host.temp_folder()),
             ),
-            self._used,
+            self._held.of,
             self.actions,
             dry_run=lambda: self.settings.reclaim.dry_run,
         )
@@ -136,7 +107,7 @@ class Extension:
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.prediction = Prediction(
-            host.data_folder, lambda: self.settings, gpus=self._gpu_names, died=self._died_with
+            host.data_folder, lambda: self.settings, gpus=self._held.gpu_names, died=self._died_with
         )
         self.gate = Gate(
             Admission(
@@ -152,7 +123,7 @@ class Extension:
                 lambda: self.settings,
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
-                done=self._outputs_done,
+                done=self._held.outputs_done,
             ),
             BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,
@@ -175,8 +146,7 @@ class Extension:
         self.watchers = Watchers(changed=self._watched)
         self.preview = FreePreview(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self.panel = PanelFeed(
-            *(host, self.gate, self.journal, stories, self.watchers, self.actions, self.store, self.preview),
-            self.settings_view,
+            *(host, self.gate, self.journal, stories, self.watchers, self.actions, self.store, self.preview)
         )
         self._restore = Restore(
             self.journal.rows,
@@ -197,6 +167,7 @@ class Extension:
             self._problems,
             self.panel.view.more,
         )
+        self._pushes = Pushes(host.push, self.watchers, self._status.as_dict)
         self._metrics = Metrics(
             host,
             self._latest,
@@ -226,7 +197,7 @@ class Extension:
         PredictionRoutes(self.prediction).add_to(self.host.routes)
         DoctorRoute(self.doctor).add_to(self.host.routes)
         self.store.listen(self._apply)
-        self.actions.listen(self._push_action)
+        self.actions.listen(self._pushes.action)
         self.actions.listen(self._note_models)
         self.sampler.listen(self.rescue.on_sample)
         self.sampler.listen(self.guard.on_sample)
@@ -237,7 +208,7 @@ class Extension:
         self.sampler.listen(self.prediction.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self.panel.events.on_sample)
-        self.sampler.listen(self._push_status)
+        self.sampler.listen(self._pushes.status)
         self.host.on_worker(lambda place: freeze_start_up())
         self.sampler.start()
         ram = self.sampler.sample().ram
@@ -259,7 +230,7 @@ class Extension:
         return [
             resource_gate.ResourceGateNode(self.ladder, self).spec,
             free_memory.FreeMemoryNode(
-                self.host, ram_used=self._process.anonymous_rss, vram_used=self._vram_used, actions=self.actions
+                self.host, ram_used=self._held.ram, vram_used=self._held.vram, actions=self.actions
             ).spec,
             resource_status.ResourceStatusNode(self).spec,
             batch_size.BatchSizeNode(self._batch_sizes).spec,
@@ -302,27 +273,15 @@ class Extension:
     def doctor(self) -> dict[str, Any]:
         """The report for a bug's finder; looks at disks and driver, so not on the event loop."""
         # Here, and not above: hardly anybody asks, and ComfyUI's start need not wait for it.
-        from .doctor.machine import machine_report
-        from .doctor.private import of_this_machine
-        from .doctor.report import running_report
+        from .doctor.instance import instance_report
 
-        rows = self.journal.rows
-        places = {"output": self.host.output_folder, "temp": self.host.temp_folder(), "data": self.host.data_folder}
-        return running_report(
-            machine_report({role: place for role, place in places.items() if place}, ram=self._ram.read),
-            self.status(),
-            self.host.hooks(),
-            self.store.different(),
-            {"problem": self.journal.problem, "restorable": rows.restorable, "quarantined": rows.quarantined},
-            [action.as_dict() for action in self.actions.all()],
-            of_this_machine(),
-        )
+        return instance_report(self.host, self._ram.read, self.status(), self.store, self.journal, self.actions)
 
     def pause(self) -> None:
         """Let no further prompt start."""
         self.gate.admission.pause()
         log.info("paused by hand: the running prompt goes on, no further one starts")
-        self._push_status(None)
+        self._pushes.status()
 
     def resume(self) -> None:
         """Let them start again."""
@@ -330,20 +289,16 @@ class Extension:
         self.panel.resumed()
         self.host.wake()
         log.info("resumed by hand")
-        self._push_status(None)
+        self._pushes.status()
 
     def change_settings(self, change: dict[str, Any]) -> dict[str, Any]:
         """Change some, and return them all."""
         self.store.change(change)
-        return self.settings_view()
+        return self.store.view()
 
     def settings_view(self) -> dict[str, Any]:
         """The settings in force, their schema with the ranges, and what could not be taken."""
-        return {
-            "settings": self.settings.model_dump(),
-            "schema": Settings.model_json_schema(),
-            "problems": self.store.problems,
-        }
+        return self.store.view()
 
     # -- wiring
 
@@ -371,28 +326,11 @@ class Extension:
     def _latest(self) -> Sample:
         return self.sampler.last or self.sampler.sample()
 
-    def _used(self, resource: str) -> int:
-        if resource == "ram":
-            return self._process.anonymous_rss()
-        if resource.startswith("vram"):
-            gpus = self.host.gpu_memory()
-            return next((g.used for g in gpus if resource == f"vram{g.index}"), 0)
-        return 0
-
-    def _outputs_done(self) -> int:
-        return sum(o.ram for o in self.host.outputs() if o.use is Use.DONE and not o.models)
-
     def _died_with(self, job_id: str) -> bool:
         """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""
         if self.journal.problem:
             return True
         return any(row["id"] == job_id and row["deaths"] > 0 for row in self.journal.rows.jobs(DEATHS_LOOKED_AT))
-
-    def _gpu_names(self) -> list[str]:
-        return [g.name for g in self.host.gpu_memory()]
-
-    def _vram_used(self) -> int:
-        return sum(g.used for g in self.host.gpu_memory())
 
     def _apply(self, settings: Settings) -> None:
         self._ram.hand_limit = settings.monitor.ram_limit
@@ -407,19 +345,7 @@ class Extension:
 
     def _gate_changed(self, state: GateState) -> None:
         self.panel.state_changed()
-        self._push_status(None)
-
-    def _push_status(self, sample: Sample | None) -> None:
-        clients = self.watchers.current()
-        if not clients:
-            return
-        status = self._status.as_dict(sample)
-        for client in clients:
-            self.host.push("resource_gate.status", status, client)
-
-    def _push_action(self, action: Action) -> None:
-        for client in self.watchers.current():
-            self.host.push("resource_gate.action", action.as_dict(), client)
+        self._pushes.status()
 
 
 def run_on(host: Host) -> Extension:
@@ -428,19 +354,6 @@ def run_on(host: Host) -> Extension:
     set_running(extension)
     extension.start()
     return extension
-
-
-def passing_nodes() -> Sequence[PassNode]:
-    """The nodes, doing nothing: workflows that hold them must run even where the rest could not start."""
-
-    def nothing(context: object, **widgets: object) -> None: ...
-
-    return [
-        resource_gate.describe(nothing),
-        free_memory.describe(nothing),
-        resource_status.describe(lambda context: resource_status.nothing_known()),
-        batch_size.describe(batch_size.as_wanted),
-    ]
 
 
 def comfy_extension() -> Any:

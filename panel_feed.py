@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .api.batch import BatchRoutes
@@ -41,11 +41,7 @@ class PanelHost(QueueHost, Protocol):
 
 
 class PanelFeed:
-    """Build it after gate and journal; hand `listener` to the host instead of the gate.
-
-    Args:
-        settings_view: the settings as the routes tell them.
-    """
+    """Build it after gate and journal; hand `listener` to the host instead of the gate."""
 
     def __init__(
         self,
@@ -57,7 +53,6 @@ class PanelFeed:
         actions: ActionLog,
         store: SettingsStore,
         preview: FreePreview,
-        settings_view: Callable[[], dict[str, Any]],
     ) -> None:
         self._host = host
         self._gate = gate
@@ -67,7 +62,6 @@ class PanelFeed:
         self._actions = actions
         self._store = store
         self._preview = preview
-        self._settings_view = settings_view
         self._news = EventThread(self._send)
         self.stop_after = StopAfterCurrent(gate.admission.pause)
         self.events = BatchEvents(
@@ -131,7 +125,7 @@ class PanelFeed:
     def reset_settings(self, fields: Sequence[str] | None) -> dict[str, Any]:
         """Back to the defaults."""
         self._store.reset(fields)
-        return self._settings_view()
+        return self._store.view()
 
     def _stop(self) -> None:
         self.stop_after.ask()

@@ -158,6 +158,14 @@ class SettingsStore:
         """What is in force and differs from the defaults, by section."""
         return _difference(self.current)
 
+    def view(self) -> dict[str, Any]:
+        """As the routes tell them: those in force, their schema with the ranges, and what could not be taken."""
+        return {
+            "settings": self.current.model_dump(),
+            "schema": Settings.model_json_schema(),
+            "problems": self.problems,
+        }
+
     def change(self, change: Mapping[str, Any]) -> Settings:
         """Apply a nested change, save it, tell the listeners. Any thread.
 

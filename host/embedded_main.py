@@ -48,13 +48,14 @@ def _with_extension(host: EmbeddedHost) -> Iterator[None]:
     """Resource Gate on the host while the block runs."""
     # Here, and not above: with `--no-gate` none of it is even loaded.
     from .. import extension
+    from ..nodes.passing import passing_nodes
 
     try:
         gate = extension.run_on(host)
         add_nodes(host, gate.nodes())
     except Exception:
         log.exception("Resource Gate could not start and is off; its nodes pass their input through, prompts run")
-        add_nodes(host, extension.passing_nodes())
+        add_nodes(host, passing_nodes())
         yield
         return
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resource_gate.extension import passing_nodes
+from resource_gate.nodes.passing import passing_nodes
 
 FOLDER = Path(__file__).parents[1] / "example_workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.json"))

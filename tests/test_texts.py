@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resource_gate.extension import passing_nodes
+from resource_gate.nodes.passing import passing_nodes
 from resource_gate.version import __version__
 
 ROOT = Path(__file__).parents[1]

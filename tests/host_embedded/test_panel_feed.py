@@ -88,13 +88,14 @@ async def test_stop_lets_the_running_job_end_and_holds_the_next_until_resume(hos
     assert (await asked(http, "POST", "batch/stop", json={}))["batch"]["state"] == "stopping"
     status = await asked(http, "GET", "status")
     assert (status["batch"]["stop_after_current"], status["gate"]["state"]) == (True, "open")
+    # An event tells what is when it is sent: the job must still be running then.
+    assert until(lambda: "stopping" in [e["batch"]["state"] for e in list(heard) if e["kind"] == "state"])
     hold.release.set()
     until(lambda: host.queue.entry(first.id))
     until(lambda: panel.status()["batch"]["state"] == "paused")
     assert host.queue.entry(second.id) is None
     await asked(http, "POST", "resume", json={})
     assert until(lambda: host.queue.entry(second.id))["status"]["completed"]
-    assert until(lambda: "stopping" in [e["batch"]["state"] for e in list(heard) if e["kind"] == "state"])
 
 
 async def test_a_deleted_prompt_is_told(host, heard, http, hold, until):
