@@ -31,7 +31,7 @@ class AttemptNote:
             return None if run is None else (str(note["job"]), run)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("%s cannot be read (%s): what an earlier process died of is not learned", self._path, error)
             return None
 
