@@ -107,7 +107,7 @@ def main() -> int:
     figures = {f"{name}_ms": statistics.median(r[name] for r in runs) * 1000 for name in NAMES}
     print(
         f"package alone {figures['package_ms']:.1f} ms, all its modules {figures['import_ms']:.1f} ms, started "
-        f"{figures['start_ms']:.1f} ms, CPU of the import {figures['import_cpu_ms']:.1f} ms (medians of {options.runs});"
+        f"{figures['start_ms']:.1f} ms, CPU of it {figures['import_cpu_ms']:.1f} ms (medians of {options.runs});"
         f" modules of others: {runs[0]['theirs']}"
     )
     for took, name in dearest(trace, options.modules):
