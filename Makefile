@@ -56,11 +56,7 @@ clean:
 # Whatever may be sent to a route or lie in a file of ours: as long as is asked for, with another seed each round.
 MINUTES ?= 5
 fuzz: setup
-	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); rounds=0; \
-	while [ $$(date +%s) -lt $$end ]; do \
-		FUZZ_EXAMPLES=500 $(PYTEST) tests/fuzz -q --show-capture=no --tb=short --hypothesis-seed=$$(date +%N | sed 's/^0*//') || exit 1; \
-		rounds=$$((rounds + 1)); \
-	done; echo "$$rounds rounds of fuzzing in $(MINUTES) minutes found nothing"
+	$(BIN)/python bench/fuzz.py --minutes $(MINUTES)
 
 # What the tests reach, by branch, of the rooms that decide.
 coverage: setup
@@ -72,6 +68,7 @@ mutation: setup
 	$(BIN)/pip install --quiet 'cosmic-ray>=8.3'
 	$(BIN)/python bench/mutation.py
 
-# All that is measured, and the README's table of it. One again: .venv/bin/python bench/table.py --run react
+# All that is measured, and the READMEs' table of it: three hours. One again: .venv/bin/python bench/table.py --run react
 bench: setup
+	$(BIN)/pip install --quiet 'cosmic-ray>=8.3'
 	$(BIN)/python bench/table.py

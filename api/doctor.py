@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from .routes import answered
+from .shared import Shared
 
 PATIENCE = 20.0
 """Seconds: a sleeping disk needs ten. After that a driver or a network drive hangs, which is an answer, too."""
@@ -23,9 +24,8 @@ class DoctorRoute:
     """
 
     def __init__(self, report: Callable[[], dict[str, Any]], patience: float = PATIENCE) -> None:
-        self._report = report
+        self._report = Shared(report)
         self._patience = patience
-        self._making: asyncio.Task[dict[str, Any]] | None = None
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register it."""
@@ -33,9 +33,7 @@ class DoctorRoute:
 
     async def doctor(self, request: web.Request) -> web.Response:
         """`GET doctor`: versions, readings and their sources, hooks, last actions, advice; nothing private."""
-        making = self._making
-        if making is None or making.done():
-            making = self._making = asyncio.create_task(asyncio.to_thread(self._report))
+        making = self._report.task()
         done, _ = await asyncio.wait({making}, timeout=self._patience)
         if not done:
             why = f"a disk or the GPU's driver gave no answer in {self._patience:.0f} s; status tells what is read"

@@ -12,6 +12,7 @@ from aiohttp import web
 from ..settings import SettingsRefused
 from .routes import answered, json_body, refused_fields
 from .schemas import BadRequest, Marks, ResetSettings, parse
+from .shared import Shared
 
 PAGE = Path(__file__).parents[1] / "web" / "page.html"
 
@@ -38,6 +39,7 @@ class PanelRoutes:
     def __init__(self, actions: PanelActions, page: Path = PAGE) -> None:
         self._actions = actions
         self._page = page
+        self._costs = Shared(actions.costs)
 
     def add_to(self, table: web.RouteTableDef) -> None:
         """Register them."""
@@ -60,7 +62,7 @@ class PanelRoutes:
 
     async def costs(self, request: web.Request) -> web.Response:
         """`GET free/costs`: for each level bytes, nodes that would run again, models that would be loaded again."""
-        return web.json_response(await asyncio.to_thread(self._actions.costs))
+        return web.json_response(await asyncio.shield(self._costs.task()))
 
     async def reset(self, request: web.Request) -> web.Response:
         """`POST settings/reset {"fields"?: ["ram.warning"]}`: these, or all, back to their defaults."""

@@ -121,10 +121,10 @@ class Routes:
     async def free(self, request: web.Request) -> web.Response:
         """`POST free {"level"?, "goal_bytes"?, "dry_run"?}`: what was freed, and what has to wait for the node."""
         body: Free = parse(Free, await json_body(request))
-        if body.dry_run:
-            return web.json_response(await asyncio.to_thread(self._actions.dry_run, Level[body.level.upper()]))
         # One after the other: each may wait for seconds, and must not fill the pool of threads that ComfyUI uses, too.
         async with self._freeing:
+            if body.dry_run:
+                return web.json_response(await asyncio.to_thread(self._actions.dry_run, Level[body.level.upper()]))
             answer = await asyncio.to_thread(self._actions.free, Level[body.level.upper()], body.goal_bytes)
         # 409: not all of it could be done now; the body says what was, and what the rest waits for.
         return web.json_response(answer, status=200 if answer["deferred"] is None else 409)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
+from ..gate.private_file import private
+
 FILE = "exits.jsonl"
 MAX_BYTES = 256 * 1024
 """From here on the older half is dropped: at 400 bytes a line that keeps the last 320 ends at the least."""
@@ -89,7 +91,7 @@ class ExitLog:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "a", encoding="utf-8", newline="\n", opener=_private) as file:
+            with open(path, "a", encoding="utf-8", newline="\n", opener=private) as file:
                 file.write(end.as_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -103,10 +105,6 @@ class ExitLog:
     def _shorten(path: Path) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
         shorter = path.with_suffix(".tmp")
-        with open(shorter, "wb", opener=_private) as file:
+        with open(shorter, "wb", opener=private) as file:
             file.write(b"".join(lines[len(lines) // 2 :]))
         shorter.replace(path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -1,6 +1,6 @@
 """The runner of a batch over many jobs on the embedded host: its memory and CPU over time, and jobs a second.
 
-    python bench/batch_runner.py [--jobs 10000] [--stock] [--json]
+    python bench/batch_runner.py [--jobs 10000] [--stock] [--json FILE]
 
 Each job makes and saves one picture of 16×16, so that what is measured is the runner and not the work: check, submit,
 follow, fetch, verify, journal. The runner is the command as people call it, in a process of its own. Memory is flat
@@ -123,13 +123,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--stock", action="store_true", help="the host without Resource Gate")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="resource-gate-bench-") as folder:
         result = run(options.jobs, not options.stock, Path(folder))
     if options.json:
-        print(json.dumps(asdict(result)))
-        return
+        options.json.write_text(json.dumps(asdict(result), indent=2) + "\n", "utf-8")
     print(f"{result.jobs} jobs in {result.seconds:.0f} s: {result.jobs_a_second:.1f} a second")
     print(f"runner: {result.runner_cpu_ms_a_job:.1f} ms of CPU a job")
     print("by tenths of the batch:", " ".join(f"{ms:.1f}" for ms in result.cpu_ms_a_job_by_tenths))

@@ -101,6 +101,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10)
     parser.add_argument("--limit-mb", type=int, default=2000)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep clips, journal and log there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was started must not stay
     try:
@@ -122,6 +123,9 @@ def main() -> int:
         )
     aside = [(job["id"], job["deaths"], job["node"]) for job in found["quarantined"]]
     kills = [end["reason"] for end in found["exits"]].count("oom kill")
+    if options.json:
+        told = {**found, "jobs": options.jobs, "limit_mb": options.limit_mb}
+        options.json.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
     good = found["clips"] == options.jobs and aside == [(found["greedy"], 2, "7 Greedy")] and kills == 2
     return 0 if good and found["states"].count("done") == options.jobs else 1
 

@@ -1,7 +1,8 @@
 """What the panel costs the browser: size, time to the first reading, CPU at ten events a second, heap over eight hours.
 
-`python bench/panel.py [--seconds 60] [--comfyui]`; needs Chromium and playwright. The page of its own is shown by the
-server of the browser tests, which answers with made-up readings; `--comfyui` also opens the tab in a real ComfyUI.
+`python bench/panel.py [--seconds 60] [--comfyui] [--json FILE]`; needs Chromium and playwright. The page of its own is
+shown by the server of the browser tests, which answers with made-up readings; `--comfyui` also opens the tab in a real
+ComfyUI.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -144,49 +146,68 @@ def first_reading(page: Page, url: str) -> float:
     return (time.monotonic() - start) * 1000
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--comfyui", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
+    fakes = fake_server()
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, fakes.CHROMIUMS)), None)
+    if path is None:
+        print("No Chromium here; name it in CHROMIUM")
+        return 2
+    bundle = (ROOT / "web" / "resource_gate.js").read_bytes()
+    figures = {"kb": len(bundle) / 1024, "gzip_kb": len(gzip.compress(bundle, 9)) / 1024}
+    print(f"built file            {figures['kb']:.1f} KB, {figures['gzip_kb']:.1f} KB gzip")
+    figures |= measured(options, fakes, path)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    return 0
+
+
+def measured(options: argparse.Namespace, fakes: Any, path: str) -> dict[str, Any]:
+    """What the browser tells; each figure is printed as it comes."""
     from playwright.sync_api import sync_playwright
 
-    bundle = (ROOT / "web" / "resource_gate.js").read_bytes()
-    print(f"built file            {len(bundle) / 1024:.1f} KB, {len(gzip.compress(bundle, 9)) / 1024:.1f} KB gzip")
-    fakes = fake_server()
+    figures: dict[str, Any] = {}
     server = fakes.StatusServer()
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, fakes.CHROMIUMS)))
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path, args=list(fakes.FLAGS))
         page = browser.new_page(viewport={"width": 360, "height": 900})
         server.status = fakes.example("running")
-        print(f"page: first reading   {first_reading(page, server.url):.0f} ms")
+        figures["first_reading_ms"] = first_reading(page, server.url)
+        print(f"page: first reading   {figures['first_reading_ms']:.0f} ms")
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable")
         page.wait_for_timeout(3000)
-        still = share(session, options.seconds / 3, lambda n: None)
-        print(f"shown, no events      {still:.2%} of a core")
-        shown = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
-        print(f"shown, {RATE} Hz          {shown:.2%} of a core")
+        figures["still"] = share(session, options.seconds / 3, lambda n: None)
+        print(f"shown, no events      {figures['still']:.2%} of a core")
+        figures["shown"] = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        print(f"shown, {RATE} Hz          {figures['shown']:.2%} of a core")
         page.evaluate(HIDE)
-        hidden = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        figures["hidden"] = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
         print(
-            f"hidden, {RATE} Hz         {hidden:.2%} of a core (pushed all the same; the server stops with the lease)"
+            f"hidden, {RATE} Hz         {figures['hidden']:.2%} of a core "
+            "(pushed all the same; the server stops with the lease)"
         )
         page.reload()
         page.locator(".rg-meter").first.wait_for()
         page.wait_for_timeout(2000)
+        figures["heap_mb"] = {}
         for hour, size in eight_hours(server, fakes, session):
+            figures["heap_mb"][hour] = size
             print(f"heap after {hour} h        {size:.2f} MB")
         if options.comfyui:
-            taken = in_comfyui(browser)
+            figures["tab_ms"] = taken = in_comfyui(browser)
             print(
                 "ComfyUI: tab to first reading "
                 + ("no ComfyUI here" if taken is None else f"{taken:.0f} ms (median of 5)")
             )
         browser.close()
     server.close()
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,12 +1,13 @@
-"""One table of target, measured and command, in README.md between its two markers; its benches are run here.
+"""One table of target, measured and command, in the READMEs between two markers; its benches are run here.
 
     python bench/table.py                      # run all, then write the table
     python bench/table.py --run sample react   # run these again, keep the other figures
     python bench/table.py --from results.json  # write the table of these figures, run nothing
-    python bench/table.py --check              # is the README's table that of the stored figures?
+    python bench/table.py --check              # is the READMEs' table that of the stored figures?
+    python bench/table.py --list               # the benches, and how long each takes
 
 Figures lie in bench/results.json, each with the day and the machine it was measured on. A bench that cannot run (no
-ComfyUI, no cgroup) keeps its last figures, and that is said.
+ComfyUI, no cgroup) keeps its last figures, and that is said; a row whose bench has never run says so, and no figure.
 """
 
 from __future__ import annotations
@@ -19,129 +20,17 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
+from table_rows import BENCHES, ROWS, Bench, Figures, Row
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results.json"
-README = ROOT / "README.md"
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 BEGIN, END = "<!-- measured: written by make bench -->", "<!-- end of measured -->"
-
-Figures = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A command that writes its figures with `--json`."""
-
-    name: str
-    command: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table; `measured` makes its cell of the bench's figures."""
-
-    what: str
-    target: str
-    bench: str
-    measured: Callable[[Figures], str]
-
-
-BENCHES = (
-    Bench("survive", "python bench/survive.py --limit-mb 2300"),
-    Bench("survive_model", "python bench/survive.py --workflow model --clips 5"),
-    Bench("reclaim", "python bench/reclaim.py --workflow model --loop-seconds 0"),
-    Bench("throughput", "python bench/throughput.py"),
-    Bench("journal", "python bench/journal.py"),
-    Bench("sample", "python bench/sample.py"),
-    Bench("react", "python bench/react.py"),
-    Bench("start_up", "python bench/start_up.py"),
-    Bench("load", "python bench/load.py"),
-    Bench("conformance", "python bench/conformance.py"),
-    Bench("requirements", "python bench/requirements.py"),
-    Bench("mutation", "python bench/mutation.py"),
-)
-"""In the order in which they are run; each is a command of its own, so that anybody can run one alone."""
-
-
-def clips(variant: str) -> Callable[[Figures], str]:
-    def cell(figures: Figures) -> str:
-        found = figures["variants"][variant]
-        return f"{found['done']} of {found['total']}, {found['deaths']} deaths, {found['wall']:.1f} s"
-
-    return cell
-
-
-def against_unlimited(figures: Figures) -> str:
-    gated, stock = figures["variants"]["resource gate"], figures["variants"].get("stock, no limit")
-    return f"{gated['wall'] / stock['wall']:.2f} ×" if stock else "not compared"
-
-
-def freed(figures: Figures) -> str:
-    row = next(r for r in figures["rows"] if r["name"] == "resource gate")
-    worst = min(row["freeings"], key=lambda f: f["freed"] / max(1, f["held"]))
-    return f"{worst['freed'] / max(1, worst['held']):.0%}"
-
-
-def mutants(figures: Figures) -> str:
-    return ", ".join(f"{name} {found['killed'] / max(1, found['mutants']):.0%}" for name, found in figures.items())
-
-
-def counts(figures: Figures) -> str:
-    def told(found: Mapping[str, int]) -> str:
-        return ", ".join(f"{found[k]} {k}" for k in ("passed", "failed", "error", "skipped") if found.get(k))
-
-    same = "the same" if not figures["differ"] else f"{figures['differ']} differ"
-    return f"without: {told(figures['without'])}; with: {told(figures['with'])}; {same}"
-
-
-ROWS = (
-    Row("10 clips, memory limit 2300 MB: stock", "–", "survive", clips("stock")),
-    Row("the same with Resource Gate", "10 of 10, 0 deaths", "survive", clips("resource gate")),
-    Row("… against stock without a limit, wall time", "≤ 1.10 ×", "survive", against_unlimited),
-    Row("5 clips with models, a limit below one clip's own peak: stock", "–", "survive_model", clips("stock")),
-    Row("the same with Resource Gate", "5 of 5, 0 deaths", "survive_model", clips("resource gate")),
-    Row("freed of what can be, after a clip with models", "≥ 95 %", "reclaim", freed),
-    Row("throughput of trivial prompts", "≥ 0.99 × stock", "throughput", lambda f: f"{f['ratio']:.3f} ×"),
-    Row("added to a prompt", "≤ 1 ms", "throughput", lambda f: f"{f['added_ms']:.2f} ms"),
-    Row(
-        "journal, a prompt of 20 nodes and 2 KB",
-        "≤ 1 ms",
-        "journal",
-        lambda f: f"{f['2_kb']['prompt_us'] / 1000:.2f} ms",
-    ),
-    Row("at rest", "≤ 0.05 CPU s a minute", "sample", lambda f: f"{f['cpu_s_per_min']['rest']:.3f} CPU s a minute"),
-    Row("a full sample", "–", "sample", lambda f: f"{f['call_us']['full sample']:.0f} µs"),
-    Row(
-        "85 % crossed at 500 MB/s → the sample that acts",
-        "≤ 150 ms",
-        "react",
-        lambda f: f"{f['p50_ms']:.0f} ms, slowest of {f['runs']:.0f}: {f['most_ms']:.0f} ms",
-    ),
-    Row("added to ComfyUI's start by its import", "≤ 50 ms", "start_up", lambda f: f"{f['import_ms']:.0f} ms"),
-    Row(
-        "50 clients, 10 000 prompts, 8 hours: growth",
-        "none",
-        "load",
-        lambda f: (
-            f"{f['mb_per_hour']:+.2f} MB an hour, {f['descriptors_grown']:+.0f} descriptors, "
-            f"{f['threads_grown']:+.0f} threads"
-        ),
-    ),
-    Row("ComfyUI's own tests/execution, default cache included", "same counts", "conformance", counts),
-    Row(
-        "beside the requirements of 20 packs: versions moved",
-        "0",
-        "requirements",
-        lambda f: f"{f['moved']} of {f['packs']} ({f['unresolved']} not resolvable by themselves)",
-    ),
-    Row("changes of levels, ladder, journal that tests notice", "≥ 80 %", "mutation", mutants),
-)
 
 
 def run(bench: Bench) -> Figures | None:
@@ -170,7 +59,7 @@ def table(results: Mapping[str, Any], rows: Sequence[Row] = ROWS) -> str:
     for row in rows:
         result = results.get(row.bench)
         try:
-            cell = row.measured(result["figures"]) if result else "not measured"
+            cell = row.measured(result["figures"]) if result else "not measured yet"
         except (KeyError, StopIteration, TypeError) as error:
             cell = f"not told by the figures ({error})"
         lines.append(f"| {row.what} | {row.target} | {cell} | `{commands[row.bench]}` |")
@@ -190,8 +79,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", nargs="*", choices=names, metavar="NAME", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--from", dest="given", type=Path, metavar="FILE", help="figures to tell of; runs nothing")
+    parser.add_argument("--list", action="store_true", help="the benches, in their order")
     parser.add_argument("--check", action="store_true", help="fail if the README's table is another")
     options = parser.parse_args()
+    if options.list:
+        for bench in BENCHES:
+            print(f"{bench.name:16}{bench.minutes:5.1f} min  {bench.command}")
+        return 0
     path = options.given or RESULTS
     results: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     if options.given is None and not options.check:
@@ -203,16 +97,20 @@ def main() -> int:
                     results[bench.name] = {"day": day, "machine": machine(), "figures": figures}
                     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
     made = table(results)
-    text = README.read_text("utf-8")
-    written = with_table(text, made)
-    if written is None:
-        print(f"README.md has no place for the table (the lines {BEGIN} and {END}); here it is:\n\n{made}")
-        return 1 if options.check else 0
-    if options.check:
-        return 0 if written == text else 1
-    README.write_text(written, "utf-8")
+    bad = 0
+    for readme in READMES:
+        text = readme.read_text("utf-8")
+        written = with_table(text, made)
+        if written is None:
+            print(f"{readme.name} has no place for the table (the lines {BEGIN} and {END})")
+            bad = 1
+        elif written != text and options.check:
+            print(f"{readme.name} tells other figures than {path.name}")
+            bad = 1
+        elif not options.check:
+            readme.write_text(written, "utf-8")
     print(made)
-    return 0
+    return bad
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from .history import Run, parsed
+from .private_file import private
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class AttemptNote:
             return None if run is None else (str(note["job"]), run)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("%s cannot be read (%s): what an earlier process died of is not learned", self._path, error)
             return None
 
@@ -38,7 +39,8 @@ class AttemptNote:
         """This run is about to try; `run` is what to learn if it never ends."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps({"job": job_id, "run": run.line()}), "utf-8")
+            with open(self._path, "w", encoding="utf-8", opener=private) as file:
+                json.dump({"job": job_id, "run": run.line()}, file)
             self._there = True
         except OSError as error:
             log.warning("%s cannot be written (%s): a death would teach nothing", self._path, error)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .sizes import SIZE_NODE, Graph, Sizes
+from .sizes import SIZE_NODE, Graph, Sizes, inputs_of
 
 CHANNELS, FLOAT = 3, 4
 """Of a picture as ComfyUI passes it: three channels of float32."""
@@ -100,7 +100,7 @@ def features_of(graph: Graph, outputs: Sequence[str] = (), sizes: Mapping[str, i
     for node_id in order:
         node = graph[node_id]
         kind = str(node.get("class_type", ""))
-        inputs = node.get("inputs") or {}
+        inputs = inputs_of(node)
         if kind == SIZE_NODE:
             size_nodes.append(node_id)
         if kind.startswith(NO_KIND):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .history import LARGEST_BYTES, Run, believable, parsed
+from .private_file import private
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class HistoryFile:
                 if self._lines > 2 * max(self._count(), KEPT):
                     self._rewrite()
                     return
-                with self.path.open("a", encoding="utf-8") as file:
+                with open(self.path, "a", encoding="utf-8", opener=private) as file:
                     file.write(run.line() + "\n")
                 self.problem = None
             except OSError as error:
@@ -145,7 +146,7 @@ class HistoryFile:
 
 
 def write_runs(path: Path, runs: Iterable[Run]) -> None:
-    """Write runs as lines of JSON to a file of their own."""
+    """Write runs as lines of JSON to a file of their own, for its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", opener=private) as file:
         file.writelines(run.line() + "\n" for run in runs)

@@ -132,7 +132,10 @@ class Redo:
             text = self._map[begin:end]
             if zlib.crc32(text) != check:
                 return
-            # A name of another version is left out: what it meant is not known here.
-            known = [(BY_NAME[name], tuple(values)) for name, values in json.loads(text) if name in BY_NAME]
+            try:
+                # A name of another version is left out: what it meant is not known here.
+                known = [(BY_NAME[name], tuple(values)) for name, values in json.loads(text) if name in BY_NAME]
+            except (ValueError, TypeError, RecursionError):  # whole, and yet none of ours: no kill leaves that behind
+                return
             yield number, end, known
             at, last = end, number

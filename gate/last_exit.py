@@ -40,7 +40,7 @@ def last_exit(folder: Path, pid: int | None) -> LastExit | None:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().splitlines()
         found = json.loads(lines[-1]) if lines else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or pid is None or found.get("pid") != pid:
         return None

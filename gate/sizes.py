@@ -38,6 +38,12 @@ class Shape:
         return min(self.width * self.height * self.frames, HUGE)
 
 
+def inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A node's inputs; none where what stands there is no object: a graph that is only guessed at may be no graph."""
+    inputs = node.get("inputs")
+    return inputs if isinstance(inputs, Mapping) else {}
+
+
 def link_of(value: Any) -> str | None:
     """The node that an input is linked to; None for a value."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
@@ -69,7 +75,7 @@ class Sizes:
             node = self._graph.get(source) if source is not None else None
             if source is None or not isinstance(node, Mapping):
                 return None
-            inputs = node.get("inputs") or {}
+            inputs = inputs_of(node)
             if node.get("class_type") == SIZE_NODE:
                 value = self._sizes.get(source, inputs.get("wanted"))
             elif len(links := [v for v in inputs.values() if isinstance(v, list)]) == 1 and len(inputs) == 1:
@@ -91,11 +97,11 @@ class Sizes:
                 continue
             if ready:
                 order.append(node_id)
-                self._shape(node_id, node.get("inputs") or {})
+                self._shape(node_id, inputs_of(node))
             elif node_id not in seen:
                 seen.add(node_id)
                 stack.append((node_id, True))
-                for value in (node.get("inputs") or {}).values():
+                for value in inputs_of(node).values():
                     if isinstance(value, list) and (source := link_of(value)) is not None and source not in seen:
                         stack.append((source, False))
         return order

@@ -16,7 +16,9 @@ HTML_NAME = "report.html"
 
 
 def write_report(data: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
-    """Write `report.json` and `report.html`; return their paths. Who reads them meanwhile sees the old or the new.
+    """Write `report.json` and `report.html`, for their owner only; return their paths.
+
+    Who reads them meanwhile sees the old or the new.
 
     Args:
         data: what the journal's `report()` returns.
@@ -35,7 +37,6 @@ def _replace(path: Path, text: str) -> Path:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(name).chmod(0o644)  # mkstemp lets nobody else read it
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -58,6 +59,8 @@ def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
         if create:
             for left in folder.glob(f"{FILE}*"):  # of a runner that died before its first commit
                 left.unlink()
+            # SQLite would make it for all to read; its companions get the mode of the file.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         # WAL: who asks for the status never waits for the runner. FULL: a commit survives a power cut.
         database.execute("PRAGMA journal_mode = WAL")

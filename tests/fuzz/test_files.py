@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import zlib
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from resource_gate.gate.host import Job, Outcome, Queued
 from resource_gate.gate.journal import Journal
 from resource_gate.gate.journal_note import FILE as NOTE
 from resource_gate.gate.journal_note import HEADER, SIZE
+from resource_gate.gate.journal_redo import FILE as REDO
+from resource_gate.gate.journal_redo import HEADER as RECORD
 from resource_gate.gate.journal_schema import FILE as JOURNAL
+from resource_gate.gate.journal_sql import BY_NAME
+from resource_gate.gate.journal_store import JournalStore
 from resource_gate.settings import Settings, SettingsStore
 
 FUZZ = settings.get_profile("fuzz")
@@ -86,6 +91,17 @@ def used(folder: Path) -> None:
     journal._store.close()  # as a kill leaves it: nothing is put in order
 
 
+def killed_with_records_kept_back(folder: Path) -> None:
+    """A journal that writes behind, left before SQLite had taken over what it was told."""
+    first = JournalStore(folder, time.time, time.monotonic)
+    assert first.open() and first.write_behind(lambda: None, sync_each=False)
+    for name in ("one", "two", "three"):
+        first.write([(BY_NAME["accepted"], (name, 0.0, "s", "{}", "[]", "{}", None, "", 1.0, "title"))])
+    kept = (folder / REDO).read_bytes()
+    first.close()
+    (folder / REDO).write_bytes(kept)
+
+
 def goes_on(folder: Path) -> None:
     """It opens without an error, and keeps what comes now, or says why not."""
     journal = Journal(folder)
@@ -114,6 +130,30 @@ def test_a_journal_with_any_bytes_changed_is_used_or_put_aside(tmp_path_factory,
                 at = data.draw(st.integers(0, len(content) - 1))
                 content[at : at + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
         path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
+    goes_on(folder)
+
+
+@FUZZ
+@given(data=st.data())
+def test_records_kept_back_with_any_bytes_changed_are_taken_over_or_passed_over(tmp_path_factory, data):
+    folder = fresh(tmp_path_factory)
+    killed_with_records_kept_back(folder)
+    content = bytearray((folder / REDO).read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, 600))
+        content[at : at + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
+    (folder / REDO).write_bytes(content[: data.draw(st.integers(0, 1000))] if data.draw(st.booleans()) else content)
+    goes_on(folder)
+
+
+@FUZZ
+@given(record=values.map(json.dumps) | st.text(max_size=60) | st.integers(5_000, 60_000))
+def test_any_record_with_a_right_checksum_is_lived_with(tmp_path_factory, record):
+    folder = fresh(tmp_path_factory)
+    killed_with_records_kept_back(folder)
+    # A number: nested so deeply.
+    text = b"[" * record if isinstance(record, int) else record.encode("utf-8", "replace")
+    (folder / REDO).write_bytes(RECORD.pack(10, len(text), zlib.crc32(text)) + text)
     goes_on(folder)
 
 

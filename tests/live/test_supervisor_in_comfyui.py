@@ -140,7 +140,7 @@ def until(condition: Callable[[], Any], seconds: float) -> Any:
 
 
 def test_a_worker_killed_by_a_node_is_noticed_and_the_batch_is_finished(
-    supervised: Callable[..., Supervised],
+    supervised: Callable[..., Supervised], record_property: Callable[[str, object], None]
 ) -> None:
     run = supervised()
     first = run.server
@@ -155,6 +155,7 @@ def test_a_worker_killed_by_a_node_is_noticed_and_the_batch_is_finished(
     assert told["reason"] == "hang" and "prompt worker is dead" in told["detail"]
     assert told["jobs"] == [hostile] and told["node"] == "1 Hostile"
     assert told["pid"] == first.pid and told["time"] > died
+    record_property("seconds", told["time"] - died)
     run.ready()
     second = run.server
     assert second is not None and second.pid != first.pid

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from resource_gate.settings_model import Settings
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
 
@@ -16,6 +18,58 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "exa
 def test_every_file_that_a_page_links_to_is_there(page):
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def rows_and_headings(text):
+    """The skeleton of a page: levels of its headings, rows of its tables, blocks of code."""
+    kinds = (re.match(r"#+ |\||```|- |\*\*|!\[", line) for line in text.splitlines())
+    return [kind[0] for kind in kinds if kind]
+
+
+def test_the_chinese_readme_has_every_section_row_link_and_figure_of_the_english_one():
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert rows_and_headings(chinese) == rows_and_headings(english)
+
+    def links(text):
+        found = set(re.findall(r"\]\(([^)\s]+)", text))
+        return {link for link in found if not link.endswith(".png") and not link.startswith("README")}
+
+    assert links(chinese) == links(english)
+    assert set(re.findall(r"`((?:ram|gate|reclaim|monitor)\.\w+)`", chinese)) == set(
+        re.findall(r"`((?:ram|gate|reclaim|monitor)\.\w+)`", english)
+    )
+
+
+def leaves(value, name=""):
+    if not isinstance(value, dict):
+        return {name: value}
+    return {k: v for key, each in value.items() for k, v in leaves(each, f"{name}.{key}".strip(".")).items()}
+
+
+def test_the_reference_tells_every_setting_with_its_default():
+    text = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    told = {}
+    row = re.compile(r"^\| (`(?:ram|monitor|reclaim|gate)\.[a-z_]+`[^|]*) \| ([^|]*) \|", re.MULTILINE)
+    for names, values in row.findall(text):
+        named, given = re.findall(r"`([a-z_.]+)`", names), values.replace("`", "").split(", ")
+        told |= dict(zip(named, given * len(named) if len(given) == 1 else given, strict=True))
+    real = leaves(Settings().model_dump())
+    shown = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in real.items()}
+    of_tiers = ("vram.", "cpu.", "disk.")
+    assert {n: t.replace("0.90", "0.9") for n, t in told.items()} == {
+        name: value for name, value in shown.items() if not name.startswith(of_tiers)
+    }
+    odd = {n: v for n, v in real.items() if n.startswith(of_tiers) and v != real[f"ram.{n.partition('.')[2]}"]}
+    assert all(f"`{name}` is {value}" in text for name, value in odd.items())
+
+
+def test_the_reference_names_every_route():
+    text = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    there = set()
+    for path in (ROOT / "api").glob("*.py"):
+        there |= set(re.findall(r"table\.(?:get|post)\(\"/resource_gate/([\w/]+)\"\)", path.read_text("utf-8")))
+    named = set(re.findall(r"`(?:GET |POST )?([a-z]+(?:/[a-z]+)?)`", text))
+    assert len(there) > 15 and there <= named
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "SECURITY.md"])
