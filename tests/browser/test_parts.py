@@ -135,7 +135,7 @@ def test_a_refused_setting_is_told_at_its_field_and_a_reset_asks_the_server(
 def test_the_time_line_tells_values_under_the_pointer_and_by_keys(show: Callable[..., Page]) -> None:
     page = show("running")
     chart = page.locator(".rg-chart")
-    chart.locator("canvas").wait_for()
+    chart.locator("path[data-kind=ram]").wait_for()
     chart.hover(position={"x": 180, "y": 60})
     readout = page.locator(".rg-readout")
     pointed = readout.inner_text()

@@ -1,4 +1,5 @@
 /** The last hour of RAM and VRAM, with its jobs and actions: what the time line draws. Kept in place, bounded. */
+import type { Line } from "./chart";
 import { list, maybe, number, object, text } from "./read";
 import { level, type Level } from "./levels";
 import type { Status } from "./status";
@@ -19,12 +20,6 @@ export interface ActionMark {
   time: number;
   level: Level;
   text: string;
-}
-
-/** Bytes used and the limit, by second; null where it was not measured. */
-interface Line {
-  used: (number | null)[];
-  limit: (number | null)[];
 }
 
 export class Trail {
