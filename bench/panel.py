@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.util
 import os
 import shutil
 import sys
@@ -24,6 +23,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "browser" / "fakes"))
+import panel_server  # noqa: E402
+import panel_states as fakes  # noqa: E402
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--force-color-profile=srgb")
 RATE = 10
 """Events a second."""
 HOURS = 8
@@ -32,16 +37,6 @@ HIDE = """() => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-
-
-def fake_server() -> Any:
-    """The server of the browser tests, and the module that makes its readings."""
-    spec = importlib.util.spec_from_file_location("panel_fakes", ROOT / "tests" / "browser" / "conftest.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def busy_seconds(session: CDPSession) -> float:
@@ -61,7 +56,7 @@ def share(session: CDPSession, seconds: float, tick: Any) -> float:
     return (busy_seconds(session) - before) / passed
 
 
-def reading(fakes: Any, second: float, number: int) -> dict[str, Any]:
+def reading(second: float, number: int) -> dict[str, Any]:
     """A status as a busy server tells it: all figures move."""
     status: dict[str, Any] = fakes.example("running")
     wave = (number * 7 % 100) / 100
@@ -84,7 +79,7 @@ def heap(session: CDPSession) -> float:
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
 
 
-def eight_hours(server: Any, fakes: Any, session: CDPSession) -> list[tuple[int, float]]:
+def eight_hours(server: Any, session: CDPSession) -> list[tuple[int, float]]:
     """Heap by simulated hour: an event a second, an action a minute, a batch event each half minute."""
     found = []
     start = time.time()
@@ -92,7 +87,7 @@ def eight_hours(server: Any, fakes: Any, session: CDPSession) -> list[tuple[int,
         if second % 3600 == 0:
             time.sleep(3)
             found.append((second // 3600, heap(session)))
-        force(server, reading(fakes, start + second, second))
+        force(server, reading(start + second, second))
         if second % 60 == 0:
             server.send("resource_gate.action", fakes.action(start + second))
         if second % 30 == 0:
@@ -153,11 +148,10 @@ def main() -> None:
 
     bundle = (ROOT / "web" / "resource_gate.js").read_bytes()
     print(f"built file            {len(bundle) / 1024:.1f} KB, {len(gzip.compress(bundle, 9)) / 1024:.1f} KB gzip")
-    fakes = fake_server()
-    server = fakes.StatusServer()
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, fakes.CHROMIUMS)))
+    server = panel_server.StatusServer()
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)))
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=list(fakes.FLAGS))
+        browser = started.chromium.launch(executable_path=path, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 360, "height": 900})
         server.status = fakes.example("running")
         print(f"page: first reading   {first_reading(page, server.url):.0f} ms")
@@ -166,17 +160,17 @@ def main() -> None:
         page.wait_for_timeout(3000)
         still = share(session, options.seconds / 3, lambda n: None)
         print(f"shown, no events      {still:.2%} of a core")
-        shown = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        shown = share(session, options.seconds, lambda n: force(server, reading(time.time(), n)))
         print(f"shown, {RATE} Hz          {shown:.2%} of a core")
         page.evaluate(HIDE)
-        hidden = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        hidden = share(session, options.seconds, lambda n: force(server, reading(time.time(), n)))
         print(
             f"hidden, {RATE} Hz         {hidden:.2%} of a core (pushed all the same; the server stops with the lease)"
         )
         page.reload()
         page.locator(".rg-meter").first.wait_for()
         page.wait_for_timeout(2000)
-        for hour, size in eight_hours(server, fakes, session):
+        for hour, size in eight_hours(server, session):
             print(f"heap after {hour} h        {size:.2f} MB")
         if options.comfyui:
             taken = in_comfyui(browser)
