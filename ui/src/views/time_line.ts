@@ -5,6 +5,7 @@ import type { Context, View } from "../view";
 import { Card } from "./card";
 import { Plot } from "./plot";
 import { Segments } from "./segments";
+import { actionWords } from "./words";
 
 /** Seconds that can be looked at. */
 const SPANS = [300, 900, 3600] as const;
@@ -138,6 +139,6 @@ export function readingAt(at: number, context: Context): string {
   for (const { title } of trail.jobs.filter(({ start, end }) => start <= time + 1 && (end ?? Infinity) >= time).slice(0, 2)) parts.push(title);
   const near = Math.max(1, (time - (trail.times[at - 1] ?? time)) / 2);
   const action = trail.actions.find((one) => Math.abs(one.time - time) <= near);
-  if (action) parts.push(action.text);
+  if (action) parts.push(actionWords(action, context));
   return parts.join(" · ");
 }
