@@ -114,7 +114,7 @@ class PanelFeed:
 
     def marks(self, since: float) -> dict[str, Any]:
         """Jobs of the last hour and actions, later than `since`, for the time line."""
-        names = ("time", "level", "resource", "freed", "text")
+        names = ("time", "level", "resource", "freed", "text", "cause", "rungs", "dry_run")
         actions = [a.as_dict() for a in self._actions.all() if a.time > since]
         return {"jobs": self._stories.marks(since), "actions": [{name: a[name] for name in names} for a in actions]}
 

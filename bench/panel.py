@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.util
 import json
 import os
 import shutil
@@ -26,6 +25,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "browser" / "fakes"))
+import panel_server  # noqa: E402
+import panel_states as fakes  # noqa: E402
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--force-color-profile=srgb")
 RATE = 10
 """Events a second."""
 HOURS = 8
@@ -34,16 +39,6 @@ HIDE = """() => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-
-
-def fake_server() -> Any:
-    """The server of the browser tests, and the module that makes its readings."""
-    spec = importlib.util.spec_from_file_location("panel_fakes", ROOT / "tests" / "browser" / "conftest.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def busy_seconds(session: CDPSession) -> float:
@@ -63,7 +58,7 @@ def share(session: CDPSession, seconds: float, tick: Any) -> float:
     return (busy_seconds(session) - before) / passed
 
 
-def reading(fakes: Any, second: float, number: int) -> dict[str, Any]:
+def reading(second: float, number: int) -> dict[str, Any]:
     """A status as a busy server tells it: all figures move."""
     status: dict[str, Any] = fakes.example("running")
     wave = (number * 7 % 100) / 100
@@ -86,7 +81,7 @@ def heap(session: CDPSession) -> float:
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
 
 
-def eight_hours(server: Any, fakes: Any, session: CDPSession) -> list[tuple[int, float]]:
+def eight_hours(server: Any, session: CDPSession) -> list[tuple[int, float]]:
     """Heap by simulated hour: an event a second, an action a minute, a batch event each half minute."""
     found = []
     start = time.time()
@@ -94,7 +89,7 @@ def eight_hours(server: Any, fakes: Any, session: CDPSession) -> list[tuple[int,
         if second % 3600 == 0:
             time.sleep(3)
             found.append((second // 3600, heap(session)))
-        force(server, reading(fakes, start + second, second))
+        force(server, reading(start + second, second))
         if second % 60 == 0:
             server.send("resource_gate.action", fakes.action(start + second))
         if second % 30 == 0:
@@ -152,28 +147,27 @@ def main() -> int:
     parser.add_argument("--comfyui", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
-    fakes = fake_server()
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, fakes.CHROMIUMS)), None)
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         print("No Chromium here; name it in CHROMIUM")
         return 2
     bundle = (ROOT / "web" / "resource_gate.js").read_bytes()
     figures = {"kb": len(bundle) / 1024, "gzip_kb": len(gzip.compress(bundle, 9)) / 1024}
     print(f"built file            {figures['kb']:.1f} KB, {figures['gzip_kb']:.1f} KB gzip")
-    figures |= measured(options, fakes, path)
+    figures |= measured(options, path)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0
 
 
-def measured(options: argparse.Namespace, fakes: Any, path: str) -> dict[str, Any]:
+def measured(options: argparse.Namespace, path: str) -> dict[str, Any]:
     """What the browser tells; each figure is printed as it comes."""
     from playwright.sync_api import sync_playwright
 
     figures: dict[str, Any] = {}
-    server = fakes.StatusServer()
+    server = panel_server.StatusServer()
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=list(fakes.FLAGS))
+        browser = started.chromium.launch(executable_path=path, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 360, "height": 900})
         server.status = fakes.example("running")
         figures["first_reading_ms"] = first_reading(page, server.url)
@@ -183,10 +177,10 @@ def measured(options: argparse.Namespace, fakes: Any, path: str) -> dict[str, An
         page.wait_for_timeout(3000)
         figures["still"] = share(session, options.seconds / 3, lambda n: None)
         print(f"shown, no events      {figures['still']:.2%} of a core")
-        figures["shown"] = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        figures["shown"] = share(session, options.seconds, lambda n: force(server, reading(time.time(), n)))
         print(f"shown, {RATE} Hz          {figures['shown']:.2%} of a core")
         page.evaluate(HIDE)
-        figures["hidden"] = share(session, options.seconds, lambda n: force(server, reading(fakes, time.time(), n)))
+        figures["hidden"] = share(session, options.seconds, lambda n: force(server, reading(time.time(), n)))
         print(
             f"hidden, {RATE} Hz         {figures['hidden']:.2%} of a core "
             "(pushed all the same; the server stops with the lease)"
@@ -195,7 +189,7 @@ def measured(options: argparse.Namespace, fakes: Any, path: str) -> dict[str, An
         page.locator(".rg-meter").first.wait_for()
         page.wait_for_timeout(2000)
         figures["heap_mb"] = {}
-        for hour, size in eight_hours(server, fakes, session):
+        for hour, size in eight_hours(server, session):
             figures["heap_mb"][hour] = size
             print(f"heap after {hour} h        {size:.2f} MB")
         if options.comfyui:

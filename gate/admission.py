@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
-from ..reclaim.action import human
+from ..reclaim.action import Cause, human
 from ..reclaim.guard import shortage_of
 from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
@@ -38,6 +38,8 @@ class GateState:
     since: float | None = None
     until: float | None = None
     job: str | None = None
+    cause: Cause | None = None
+    """`reason` in parts, for who says it in another language."""
 
 
 REMEMBERED_WARNINGS = 100
@@ -138,10 +140,10 @@ class Admission:
             return self._hold(job, reading, settings)
         return self._wait_on(job, self._wait, reading, settings, need)
 
-    def hold(self, job: Job, reason: str, since: float, until: float) -> Verdict:
+    def hold(self, job: Job, reason: str, since: float, until: float, cause: Cause | None = None) -> Verdict:
         """Do not start this prompt before `until` (seconds since the epoch), and show why."""
         self._wait = None
-        self._show(GateState("waiting", reason, since, until, job.id))
+        self._show(GateState("waiting", reason, since, until, job.id, cause))
         return Verdict(False, reason, LOOK)
 
     def free_all(self, why: str, devices: Iterable[int]) -> int:
@@ -233,11 +235,15 @@ class Admission:
         until = since + settings.gate.wait if settings.gate.on_timeout == "run" else None
         need = known_need(self._forecast, job)
         reason = f"RAM {reading.fraction:.0%} of {human(reading.limit)}; "
+        cause: dict[str, str | float] = {"fraction": reading.fraction, "limit": reading.limit}
         if need is not None and lacking(reading, settings.ram, need, Level.EMERGENCY):
             reason += f"it needs about {human(need.ram)}"
+            cause |= {"code": "needs", "need": need.ram}
         else:
-            reason += f"it starts below {settings.ram.warning - settings.ram.leave:.0%}"
-        self._show(GateState("waiting", reason, since, until, job.id))
+            below = settings.ram.warning - settings.ram.leave
+            reason += f"it starts below {below:.0%}"
+            cause |= {"code": "starts", "below": below}
+        self._show(GateState("waiting", reason, since, until, job.id, cause))
         other = ""
         if settings.gate.fit_first:
             room = entry_of(Level.CRITICAL, reading.limit, settings.ram) - reading.used

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
-from ..reclaim.action import human
+from ..reclaim.action import Cause, human
 from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
@@ -220,4 +220,11 @@ class Brake:
             f"before node {node.node_id} ({node.class_type}): RAM {reading.fraction:.0%} of {human(reading.limit)}"
             + (f", about {human(need)} more to come" if need else "")
         )
-        self._ladder.climb(Shortage("ram", ahead, why, goal), Place.BETWEEN_NODES)
+        cause: Cause = {
+            "code": "node",
+            "node": f"{node.node_id} {node.class_type}",
+            "need": need,
+            "fraction": reading.fraction,
+            "limit": reading.limit,
+        }
+        self._ladder.climb(Shortage("ram", ahead, why, goal, cause), Place.BETWEEN_NODES)

@@ -117,7 +117,7 @@ class Gate:
         self.progress.waiting()
         held = None if self._retries is None else self._retries.hold(job.id)
         if held is not None:
-            return self.admission.hold(job, held.reason, held.since, held.until)
+            return self.admission.hold(job, held.reason, held.since, held.until, held.cause)
         return self.admission.may_start(job)
 
     def nothing_waits(self) -> None:

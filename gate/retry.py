@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..reclaim.action import Cause
 from ..settings import Settings
 from .host import Outcome
 
@@ -98,6 +99,8 @@ class Hold:
     reason: str
     since: float
     until: float
+    cause: Cause | None = None
+    """`reason` in parts."""
 
 
 class Retries:
@@ -144,7 +147,8 @@ class Retries:
         if tries is None or left <= 0:
             return None
         of = self._settings().gate.retries
-        return Hold(f"waiting to retry, {tries.transient} of {of}, in {left:.0f} s", tries.since, tries.until)
+        reason = f"waiting to retry, {tries.transient} of {of}, in {left:.0f} s"
+        return Hold(reason, tries.since, tries.until, {"code": "retry", "n": tries.transient, "total": of})
 
     def over(self, job_id: str) -> None:
         """The prompt has come to its end."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
-from ..reclaim.action import human
+from ..reclaim.action import Cause, human
 from ..reclaim.ladder import Shortage
 from ..settings import Tiers
 from ..settings_model import Gate as GateSettings
@@ -91,7 +91,8 @@ def shortage_for(job: Job, reading: MemoryReading, tiers: Tiers, need: Need) -> 
         return None
     level = max(Level.CRITICAL, level_of(reading.used, reading.limit, tiers))
     why = f"prompt {job.id} needs about {human(need.ram)}, RAM is at {reading.fraction:.0%} of {human(reading.limit)}"
-    return Shortage("ram", level, why, goal)
+    cause: Cause = {"code": "prompt", "need": need.ram, "fraction": reading.fraction, "limit": reading.limit}
+    return Shortage("ram", level, why, goal, cause)
 
 
 def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers, need: Need | None) -> str | None:

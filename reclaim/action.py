@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ def human(size: float) -> str:
         size /= 1024
     return f"{size:.1f} GB"
 
+
+Cause = Mapping[str, str | float]
+"""A reason as a code and its numbers, for who says it in another language than English: `{"code": "level", "fraction":
+0.91, "limit": 34359738368}`. Shares 0–1, bytes, seconds."""
 
 TELLING = 1024**2
 """Bytes from which a step is named in the text, where any step came to that much."""
@@ -48,6 +52,8 @@ class Action:
     goal: int | None
     met: bool
     dry_run: bool = False
+    cause: Cause | None = None
+    """`why` in parts; None where it is only told in words."""
 
     @property
     def freed(self) -> int:
@@ -74,6 +80,7 @@ class Action:
             "level": self.level.label,
             "resource": self.resource,
             "why": self.why,
+            "cause": self.cause,
             "place": self.place.name.lower().replace("_", " "),
             "rungs": [{"name": s.name, "freed": s.freed, "seconds": s.seconds, "detail": s.detail} for s in self.steps],
             "freed": self.freed,

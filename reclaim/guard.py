@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -70,7 +71,7 @@ class Guard:
             return
         if rest is not None and not rest.freed_enough:
             further = Level(min(_highest(resource), shortage.level + 1))
-            shortage = Shortage(resource, further, shortage.why, shortage.goal)
+            shortage = dataclasses.replace(shortage, level=further)
         action = self._ladder.climb(shortage, Place.ANYWHERE, wait=False)
         if action is None:
             return
@@ -115,7 +116,7 @@ def shortage_of(resource: str, used: int, limit: int, level: Level, tiers: Tiers
     entry = min(entry_of(tier, limit, tiers) for tier in (Level.WARNING, Level.CRITICAL, Level.EMERGENCY))
     goal = max(0, used - int(entry - limit * tiers.leave))
     why = f"{name_of(resource)} {used / limit:.0%} of {human(limit)} ({level.label})"
-    return Shortage(resource, level, why, goal)
+    return Shortage(resource, level, why, goal, {"code": "level", "fraction": used / limit, "limit": limit})
 
 
 def _highest(resource: str) -> Level:

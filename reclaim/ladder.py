@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..monitor.readings import Level
-from .action import Action, ActionLog, Step
+from .action import Action, ActionLog, Cause, Step
 from .host import Place
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Shortage:
     why: str
     goal: int | None = None
     """Bytes to free; None: all that this level allows."""
+    cause: Cause | None = None
+    """`why` in parts, where it has any."""
 
     @property
     def kind(self) -> str:
@@ -133,7 +135,16 @@ class Ladder:
             self._remember(rung, shortage.resource, step.freed, estimate or 0)
         met = shortage.goal is None or freed >= shortage.goal
         action = Action(
-            self._wall(), shortage.level, shortage.resource, shortage.why, place, tuple(steps), shortage.goal, met, dry
+            self._wall(),
+            shortage.level,
+            shortage.resource,
+            shortage.why,
+            place,
+            tuple(steps),
+            shortage.goal,
+            met,
+            dry,
+            shortage.cause,
         )
         if steps:
             log.info("%s", action.text)

@@ -6,11 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args, get_origin
 
 import pytest
 
 from resource_gate.nodes.passing import passing_nodes
+from resource_gate.reclaim.host import MemoryHost
+from resource_gate.reclaim.rungs import standard_rungs
+from resource_gate.reclaim.temp_rung import ExpiredTemp
+from resource_gate.settings_model import Settings, Tiers
 from resource_gate.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +67,8 @@ def test_each_widget_and_output_has_a_text_and_no_text_is_left_over(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_panel_has_the_same_texts_in_each_language(language):
     main = load(language, "main")
-    assert dict(leaves(main["resourceGate"])).keys() == PANEL.keys()
+    wanted = {key for key in PANEL if language in WHOLE or not key.startswith("settings.help.")}
+    assert set(dict(leaves(main["resourceGate"]))) == wanted
     assert set(main) == set(load("en", "main"))
     for part in set(main) - {"resourceGate"}:
         assert set(main[part]) == set(load("en", "main")[part])
@@ -96,6 +101,40 @@ def test_each_text_is_used_by_the_panel(key):
     templates = re.findall(r"`([a-z]\w*\.[\w.]*\$\{[^`]*)`", SOURCE)
     patterns = [re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(found)) for found in templates]
     assert any(re.fullmatch(pattern, key) for pattern in patterns), f"{key} is used nowhere"
+
+
+def setting_texts() -> Iterator[tuple[str, str]]:
+    """Each setting by the keys of its name and its help; the four sections of tiers share theirs."""
+    for section, group in Settings():
+        part = "tier" if isinstance(group, Tiers) else section
+        for name in type(group).model_fields:
+            yield f"settings.field.{part}.{name}", f"settings.help.{part}.{name}"
+
+
+def test_each_setting_has_a_name_and_a_help_and_none_is_left_over():
+    names, helps = (set(keys) for keys in zip(*setting_texts(), strict=True))
+    assert {key for key in PANEL if key.startswith("settings.field.")} == names
+    assert {key for key in PANEL if key.startswith("settings.help.")} == helps
+
+
+def test_each_step_that_the_log_can_name_has_a_text():
+    built = standard_rungs(
+        cast(MemoryHost, None),
+        heap_slack=lambda: None,
+        trim_worth=lambda: 0,
+        gc_share=lambda: 0.0,
+        ram_free=lambda: 0,
+    )
+    steps = {rung.name for rungs in built.values() for rung in rungs} | {ExpiredTemp.name, "interrupt"}
+    assert {k for k in PANEL if k.startswith("action.step.")} == {f"action.step.{s.replace(' ', '_')}" for s in steps}
+
+
+def test_each_section_and_each_choice_of_a_setting_has_a_text():
+    for section, group in Settings():
+        assert f"settings.section.{section}" in PANEL
+        for field in type(group).model_fields.values():
+            for choice in get_args(field.annotation) if get_origin(field.annotation) is Literal else ():
+                assert f"settings.choice.{choice}" in PANEL
 
 
 @pytest.mark.parametrize("name", ["settings", "commands"])

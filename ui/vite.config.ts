@@ -26,35 +26,9 @@ const coreTexts: Plugin = {
   },
 };
 
-/** What of uPlot we do not use, and what stands there instead, so that the build leaves its code out: an eighth of it. */
-const UNUSED: [string, string][] = [
-  ["(paths.stepped = stepped);", ""],
-  ["(paths.bars    = bars);", ""],
-  ["(paths.spline  = monotoneCubic);", ""],
-  ["uPlot.rangeLog = rangeLog;", ""],
-  ["uPlot.rangeAsinh = rangeAsinh;", ""],
-  ["uPlot.fmtDate = fmtDate;", ""],
-  ["uPlot.tzDate  = tzDate;", ""],
-  ["uPlot.sync = _sync;", ""],
-  ["const showLegend = legend.show;", "const showLegend = false;"],
-];
-
-const leanPlot: Plugin = {
-  name: "lean-uplot",
-  transform(code, id) {
-    if (!id.includes("uPlot.esm.js")) return null;
-    return UNUSED.reduce((source, [line, instead]) => {
-      if (!source.includes(line)) throw new Error(`this uPlot has no "${line}": look at vite.config.ts`);
-      return source.replace(line, instead);
-    }, code);
-  },
-};
-
-const uplot = readFileSync(`${root}/LICENSE.uPlot`, "utf8").trim();
-
 export default defineConfig({
   root,
-  plugins: [coreTexts, leanPlot],
+  plugins: [coreTexts],
   define: { __VERSION__: JSON.stringify(version) },
   build: {
     target: "es2022",
@@ -70,7 +44,7 @@ export default defineConfig({
       output: {
         paths: COMFYUI,
         minify: { mangle: true, compress: true, codegen: { removeWhitespace: true } },
-        postBanner: `/* Resource Gate ${version}, MIT. Built from ui/ (sources ${fingerprint(root)}): edit there, then "npm run build". */\n/* Contains uPlot 1.6.32, https://github.com/leeoniya/uPlot:\n${uplot}\n*/`,
+        postBanner: `/* Resource Gate ${version}, MIT. Built from ui/ (sources ${fingerprint(root)}): edit there, then "npm run build". */`,
       },
     },
   },

@@ -83,7 +83,8 @@ def test_it_holds_every_key_that_was_promised(build):
     assert told["host"] == {"name": "ComfyUI", "version": "0.33.0"} and told["worker_alive"] is True
     assert told["process"] == {"rss": 5, "peak": 6, "anonymous": 4, "heap_slack": 3}
     assert {"path": "/temp", "bytes": 7, "files": 2, "growth": 0.5}.items() <= told["temp"].items()
-    assert told["gate"] == {"state": "waiting", "reason": "RAM 90%", "since": 1.0, "until": 31.0, "job": "b"}
+    times = {"since": 1.0, "until": 31.0}
+    assert told["gate"] == {"state": "waiting", "reason": "RAM 90%", **times, "job": "b", "cause": None}
     assert told["queue"] == {"running": ["a"], "pending": 3, "node": "12 ImageScale", "progress": 0.5}
     assert told["batch"] == {
         **{"done": 0, "total": 4, "failed": 0, "retried": 0, "started_at": 50.0, "last_job": None},
@@ -92,7 +93,7 @@ def test_it_holds_every_key_that_was_promised(build):
     assert told["monitor"] == {"interval": 2.0, "late": 0.1, "problems": {"nvml": "gone"}}
     assert told["degraded"] == {"brake": "no hook"}
     assert told["last_action"] == {
-        "time": 5.0, "level": "critical", "resource": "ram", "why": "why", "place": "between nodes",
+        "time": 5.0, "level": "critical", "resource": "ram", "why": "why", "cause": None, "place": "between nodes",
         "rungs": [{"name": "x", "freed": 9, "seconds": 0.1, "detail": "did"}],
         "freed": 9, "goal": 10, "met": False, "dry_run": False, "text": made.actions.last.text,
     }  # fmt: skip

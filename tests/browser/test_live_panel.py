@@ -255,7 +255,7 @@ def test_a_batch_of_the_api_is_still_there_after_a_reload(comfy: Comfy, opened: 
     page.wait_for_function("window.app?.extensionManager", timeout=SLOW)
     show_panel(page)
     page.locator(".rg-counts", has_text="3 waiting").wait_for(timeout=SLOW)
-    page.locator(".rg-chart canvas").wait_for(timeout=SLOW)
+    page.locator(".rg-chart path[data-kind=ram]").wait_for(timeout=SLOW)
     page.get_by_role("button", name="Resume", exact=True).click()
     page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
     page.locator(".rg-queue summary").click()

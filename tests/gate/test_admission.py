@@ -38,6 +38,7 @@ def test_where_freeing_is_not_enough_it_waits_and_says_why_and_how_long(machine)
     state = machine.admission.state
     assert not verdict.start and 0 < verdict.again_in <= 0.5
     assert verdict.reason == state.reason == "RAM 89% of 100.0 GB; it starts below 80%"
+    assert state.cause == {"code": "starts", "fraction": 0.89, "limit": 100 * GB, "below": pytest.approx(0.8)}
     assert (state.state, state.job, state.since, state.until) == ("waiting", "a", 5000.0, 5030.0)
 
 

@@ -87,6 +87,7 @@ def test_a_transient_error_is_tried_again_three_times_after_15_30_and_45_seconds
         assert (verdict.start, verdict.reason) == (False, f"waiting to retry, {number} of 3, in {seconds} s")
         state = gate.admission.state
         assert (state.state, state.job, state.until - state.since) == ("waiting", "a", seconds)
+        assert state.cause == {"code": "retry", "n": number, "total": 3}
         machine.wait(seconds - 0.1)
         assert not gate.may_start(Job("a", 0.0)).start
         machine.wait(0.2)

@@ -71,6 +71,7 @@ def test_what_does_not_fit_is_made_room_for_before_it_starts_and_by_how_much_it_
     assert machine.places == [Place.BETWEEN_PROMPTS] and action.level == Level.CRITICAL
     assert action.goal == pytest.approx(15 * GB, abs=2)
     assert "needs about 55.0 GB" in action.why
+    assert action.cause == {"code": "prompt", "need": 55 * GB, "fraction": 0.5, "limit": 100 * GB}
 
 
 def test_models_that_it_may_load_again_are_not_freed_for_it(machine, forecast, gate):
@@ -112,6 +113,7 @@ def test_it_waits_while_memory_falls_and_says_what_it_needs(machine, forecast, g
     forecast.say(45)
     verdict = gate.may_start(JOB)
     assert not verdict.start and verdict.reason == "RAM 60% of 100.0 GB; it needs about 45.0 GB"
+    assert gate.state.cause == {"code": "needs", "need": 45 * GB, "fraction": 0.6, "limit": 100 * GB}
     machine.wait(0.5).at(49)
     assert gate.may_start(JOB).start
 

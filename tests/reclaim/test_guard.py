@@ -258,6 +258,7 @@ def test_a_level_without_its_reading_is_left_alone(house):
 def test_the_goal_is_where_every_level_is_left_by_share_and_by_bytes_free(tiers, used, goal):
     wanted = shortage_of("ram", int(used * LIMIT), LIMIT, Level.WARNING, changed(Settings(), {"ram": tiers}).ram)
     assert wanted.goal == pytest.approx(goal * LIMIT, abs=2)
+    assert wanted.cause == {"code": "level", "fraction": pytest.approx(used), "limit": LIMIT}
 
 
 @pytest.mark.parametrize(

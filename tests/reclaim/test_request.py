@@ -79,7 +79,7 @@ def test_the_answer_has_its_documented_form(ladder, host):
     answer = FreeRequest(ladder, host, lambda: None, lambda: True).free(Level.WARNING).as_dict()
     assert set(answer) == {"ok", "freed", "goal", "short", "actions", "deferred"} and answer["ok"] is True
     assert set(answer["actions"][0]) == {
-        "time", "level", "resource", "why", "place", "rungs", "freed", "goal", "met", "dry_run", "text",
+        "time", "level", "resource", "why", "cause", "place", "rungs", "freed", "goal", "met", "dry_run", "text",
     }  # fmt: skip
     assert set(answer["actions"][0]["rungs"][0]) == {"name", "freed", "seconds", "detail"}
 

@@ -1,6 +1,6 @@
 /** What was done to free memory, as `GET log`, the `action` event and `last_action` tell it. */
 import { level, type Level } from "./levels";
-import { list, maybe, number, object, text } from "./read";
+import { list, maybe, number, object, text, type Json } from "./read";
 
 export interface Rung {
   name: string;
@@ -12,7 +12,11 @@ export interface Rung {
 export interface Action {
   time: number;
   level: Level;
+  resource: string;
+  /** In English. */
   text: string;
+  /** Why, as a code and its numbers; empty where the server only tells it in words. */
+  cause: Json;
   freed: number;
   goal: number | null;
   met: boolean;
@@ -26,6 +30,8 @@ export function readAction(value: unknown): Action {
   return {
     time: number(data.time),
     level: level(data.level),
+    resource: text(data.resource),
+    cause: object(data.cause),
     text: text(data.text) || text(data.why),
     freed: number(data.freed),
     goal: maybe(data.goal),

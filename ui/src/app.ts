@@ -18,6 +18,8 @@ export const TAB = "resource-gate";
 /** Milliseconds between two changes of what the entry beside Run says, while the level stays. */
 const ENTRY_PACE = 5_000;
 
+const visible = (): boolean => document.visibilityState === "visible";
+
 export class App {
   private state: State = empty();
   private texts = new Texts();
@@ -52,7 +54,8 @@ export class App {
 
   private listen(): void {
     const { shell } = this;
-    shell.on("status", (data) => this.happen({ type: "pushed", data, now: Date.now() }));
+    // A page that nobody sees asks for the newest once it is seen again.
+    shell.on("status", (data) => visible() && this.happen({ type: "pushed", data, now: Date.now() }));
     shell.on("action", (data) => this.happen({ type: "action", data }));
     shell.on("batch", (data) => this.onBatch(data));
     shell.on("reconnecting", () => this.happen({ type: "reconnecting" }));
@@ -152,7 +155,7 @@ export class App {
   }
 
   private settleGlance(): void {
-    this.glance.allow((this.badgeWanted || this.entryWanted) && !this.seen && document.visibilityState === "visible");
+    this.glance.allow((this.badgeWanted || this.entryWanted) && !this.seen && visible());
   }
 
   private async look(): Promise<boolean> {

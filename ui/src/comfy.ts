@@ -26,6 +26,7 @@ export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
     standalone: false,
     toggle,
     toast: (news) => toast(app, news.severity, title, news.text, 10_000),
+    confirm: async (title, message, itemList) => (await app.extensionManager.dialog.confirm({ title, message, itemList })) === true,
     entry: showEntry,
     clientId: () => api.clientId ?? null,
     get: (route) => answer(() => api.fetchApi(route, getOptions())),

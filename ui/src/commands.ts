@@ -72,8 +72,10 @@ export class Commands {
     return this.send(place, "settings", nested(changes), (data) => this.taken(data, "settings.saved"));
   }
 
-  reset(fields?: string[]): Promise<Outcome> {
-    return this.send("settings", "settings/reset", fields ? { fields } : {}, (data) => this.taken(data, "settings.wasReset"));
+  /** @param items what would be lost, which is asked about first. */
+  async reset(items: string[]): Promise<boolean> {
+    if (!(await this.shell.confirm(this.t("settings.resetTitle"), this.t("settings.resetAbout"), items))) return false;
+    return (await this.send("settings", "settings/reset", {}, (data) => this.taken(data, "settings.wasReset"))).ok;
   }
 
   private taken(data: unknown, key: "settings.saved" | "settings.wasReset"): string {
@@ -138,7 +140,7 @@ export const deeds = (commands: Commands, loader: Loader, redraw: (urgent: boole
   restore: (discard, ids) => void commands.restore(discard, ids),
   release: (id) => void commands.release(id),
   change: (changes, place) => void commands.change(changes, place),
-  reset: (fields) => void commands.reset(fields),
+  reset: (items) => commands.reset(items),
   redraw: () => redraw(true),
   want: (what, wanted) => loader.want(what, wanted),
   older: () => void loader.older(),

@@ -61,6 +61,12 @@ export class Texts {
     return fill(text ?? lastOf(key), { n, ...values });
   }
 
+  /** The text of a key that is only known at run time, with its values; undefined where there is none. */
+  say(key: string, values: Values = {}): string | undefined {
+    const text = this.find(key);
+    return text === undefined ? undefined : fill(text, values);
+  }
+
   /** The text of a key that is only known at run time; undefined where there is none. */
   find(key: string): string | undefined {
     for (const tree of this.trees) {

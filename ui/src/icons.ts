@@ -1,7 +1,6 @@
 /** Icons that differ in shape, not in colour only: circle, triangle, diamond, octagon. */
+import { s } from "./dom";
 import type { Level } from "./levels";
-
-const SVG = "http://www.w3.org/2000/svg";
 
 /** Outline and sign, on a grid of 24. */
 const SHAPES: Record<Level | "unknown", readonly [outline: string, sign: string]> = {
@@ -14,17 +13,9 @@ const SHAPES: Record<Level | "unknown", readonly [outline: string, sign: string]
 
 /** An icon for a level that can be changed in place; decoration, as the level also stands there in words. */
 export class LevelIcon {
-  readonly element: SVGSVGElement;
-  private readonly outline = document.createElementNS(SVG, "path");
-  private readonly sign = document.createElementNS(SVG, "path");
-
-  constructor() {
-    this.element = document.createElementNS(SVG, "svg");
-    this.element.setAttribute("viewBox", "0 0 24 24");
-    this.element.setAttribute("aria-hidden", "true");
-    this.outline.setAttribute("class", "rg-outline");
-    this.element.append(this.outline, this.sign);
-  }
+  private readonly outline = s("path", { class: "rg-outline" });
+  private readonly sign = s("path");
+  readonly element = s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, this.outline, this.sign);
 
   set(level: Level | "unknown"): void {
     if (this.element.dataset.shape === level) return;
@@ -48,15 +39,10 @@ export type SignName = keyof typeof SIGNS;
 
 /** A small sign for a button. */
 export class Sign {
-  readonly element: SVGSVGElement;
-  private readonly path = document.createElementNS(SVG, "path");
+  private readonly path = s("path");
+  readonly element = s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "rg-sign" }, this.path);
 
   constructor(name: SignName) {
-    this.element = document.createElementNS(SVG, "svg");
-    this.element.setAttribute("viewBox", "0 0 24 24");
-    this.element.setAttribute("aria-hidden", "true");
-    this.element.setAttribute("class", "rg-sign");
-    this.element.append(this.path);
     this.set(name);
   }
 

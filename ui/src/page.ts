@@ -14,6 +14,9 @@ export interface Page {
 /** Milliseconds before the WebSocket is opened again: the first wait, and the longest. */
 const REOPEN = [500, 10_000] as const;
 
+/** How a pushed status begins. */
+const READING = /^\{"type":\s*"resource_gate\.status"/;
+
 type Listeners = { [K in keyof ShellEvents]: Set<(data: ShellEvents[K]) => void> };
 
 /** A shell without ComfyUI. */
@@ -49,6 +52,8 @@ export function pageShell(page: Page): Shell {
       });
     },
     standalone: true,
+    // The browser's own: it needs no keyboard, focus or screen reader handling of ours.
+    confirm: (title, text, items) => Promise.resolve(confirm([title, text, items.join("\n")].join("\n\n"))),
     toggle: () => undefined,
     entry: () => undefined, // The page's head shows the level.
     toast: ({ severity, text }) => showToast(severity, text),
@@ -89,6 +94,8 @@ function listen(address: string, tell: <K extends keyof ShellEvents>(event: K, d
     });
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
       if (typeof data !== "string") return; // A preview image.
+      // Most of what comes, and of no use to who does not look.
+      if (document.visibilityState !== "visible" && READING.test(data)) return;
       const message = JSON.parse(data) as { type?: string; data?: unknown };
       if (message.type === "resource_gate.status") tell("status", message.data);
       else if (message.type === "resource_gate.action") tell("action", message.data);

@@ -6,7 +6,6 @@ import { Pace } from "./pace";
 import { onRunner, serverTime, type State } from "./state";
 import style from "./style.css?inline";
 import forms from "./forms.css?inline";
-import plot from "uplot/dist/uPlot.min.css?inline";
 import type { Context, Deeds, View } from "./view";
 import { Aside } from "./views/aside";
 import { Foot } from "./views/foot";
@@ -84,5 +83,5 @@ export class Panel {
 function addStyle(): void {
   const id = "resource-gate-style";
   if (document.getElementById(id)) return;
-  document.head.append(h("style", { text: style + forms + plot, attrs: { id } }));
+  document.head.append(h("style", { text: style + forms, attrs: { id } }));
 }

@@ -105,6 +105,8 @@ export interface Shell {
   entry(entry: Entry | null): void;
   /** Open the panel, or close it. */
   toggle(): void;
+  /** Ask before something is lost; `items` tell what. */
+  confirm(title: string, text: string, items: string[]): Promise<boolean>;
   /** Say something outside the panel. */
   toast(news: News): void;
   /** Whether this is a page of its own, which may stand on a batch runner's dashboard. */

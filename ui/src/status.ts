@@ -3,7 +3,6 @@ import { readAction, type Action } from "./action";
 import { level, type Level } from "./levels";
 import { list, maybe, number, object, text, texts, type Json } from "./read";
 
-
 export interface Tiers {
   warning: number;
   critical: number;
@@ -65,7 +64,7 @@ export interface Status {
   gpus: Gpu[];
   temp: { path: string; bytes: number; files: number; growth: number } | null;
   workerAlive: boolean | null;
-  gate: { state: "open" | "waiting" | "paused"; reason: string; since: number | null; until: number | null };
+  gate: { state: "open" | "waiting" | "paused"; reason: string; cause: Json; since: number | null; until: number | null };
   queue: { running: number; pending: number; node: string; progress: number | null };
   batch: Batch;
   lastAction: Action | null;
@@ -93,6 +92,7 @@ export function readStatus(value: unknown): Status | null {
     gate: {
       state: gate.state === "waiting" || gate.state === "paused" ? gate.state : "open",
       reason: text(gate.reason),
+      cause: object(gate.cause),
       since: maybe(gate.since),
       until: maybe(gate.until),
     },

@@ -1,6 +1,7 @@
 /** The last hour of RAM and VRAM, with its jobs and actions: what the time line draws. Kept in place, bounded. */
+import { readAction, type Action } from "./action";
+import type { Line } from "./chart";
 import { list, maybe, number, object, text } from "./read";
-import { level, type Level } from "./levels";
 import type { Status } from "./status";
 import { kindOf } from "./tiers";
 
@@ -15,24 +16,12 @@ export interface JobMark {
   ok: boolean | null;
 }
 
-export interface ActionMark {
-  time: number;
-  level: Level;
-  text: string;
-}
-
-/** Bytes used and the limit, by second; null where it was not measured. */
-interface Line {
-  used: (number | null)[];
-  limit: (number | null)[];
-}
-
 export class Trail {
   /** Whole seconds since the epoch, rising. */
   readonly times: number[] = [];
   readonly lines = new Map<string, Line>();
   jobs: JobMark[] = [];
-  actions: ActionMark[] = [];
+  actions: Action[] = [];
   /** Rises with each change. */
   revision = 0;
   /** Rises with each change of the past. */
@@ -76,17 +65,14 @@ export class Trail {
         ok: typeof job.ok === "boolean" ? job.ok : null,
       };
     });
-    this.actions = list(marks.actions).map((one) => {
-      const action = object(one);
-      return { time: number(action.time), level: level(action.level), text: text(action.text) };
-    });
+    this.actions = list(marks.actions).map(readAction);
     this.revision++;
     this.loads++;
   }
 
   /** Take in an action; those of the last hour stay. */
-  act({ time, level, text }: ActionMark): void {
-    this.actions = [...this.actions.filter((one) => one.time >= time - SPAN), { time, level, text }];
+  act(action: Action): void {
+    this.actions = [...this.actions.filter((one) => one.time >= action.time - SPAN), action];
     this.revision++;
   }
 

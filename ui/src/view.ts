@@ -36,8 +36,8 @@ export interface Deeds {
   release(id: string): void;
   /** Change settings: `["ram.warning", 0.8]`. */
   change(changes: readonly (readonly [string, unknown])[], place: "settings" | "thresholds"): void;
-  /** Settings back to their defaults: these, or all. */
-  reset(fields?: string[]): void;
+  /** All settings back to their defaults, once the user agrees to lose `items`; false where not. */
+  reset(items: string[]): Promise<boolean>;
   /** Something that only the panel knows has changed: show it. */
   redraw(): void;
   /** Whether somebody looks at this. */

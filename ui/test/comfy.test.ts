@@ -8,6 +8,8 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
   const tabs: ComfySidebarTab[] = [];
   const toasts: { severity: string; detail?: string }[] = [];
   const executed: string[] = [];
+  const questions: object[] = [];
+  const answers: boolean[] = [];
   const listeners = new Map<string, (event: CustomEvent<unknown>) => void>();
   const settings: Record<string, unknown> = { "Comfy.Locale": "zh" };
   const app: ComfyApp = {
@@ -18,6 +20,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
       sidebarTab: { activeSidebarTabId: null },
       setting: { get: (id) => settings[id] },
       command: { execute: (id) => (executed.push(id), Promise.resolve()) },
+      dialog: { confirm: (question) => (questions.push(question), Promise.resolve(answers.shift() ?? null)) },
       toast: { add: (message) => void toasts.push(message) },
     },
   };
@@ -28,7 +31,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
     removeEventListener: (type) => void listeners.delete(type),
     getCustomNodesI18n: () => Promise.resolve({ zh: {} }),
   };
-  return { app, api, extensions, tabs, toasts, executed, listeners, shell: comfyShell(app, api) };
+  return { app, api, extensions, tabs, toasts, executed, questions, answers, listeners, shell: comfyShell(app, api) };
 }
 
 function contribution(): Contribution {
@@ -56,6 +59,13 @@ beforeEach(() => {
 });
 
 describe("in ComfyUI", () => {
+  it("a question is asked in a dialog of ComfyUI's; one that is closed counts as no", async () => {
+    ui.answers.push(true, false);
+    const asked = [await ui.shell.confirm("Sure?", "It is lost.", ["a"]), await ui.shell.confirm("", "", []), await ui.shell.confirm("", "", [])];
+    expect(asked).toEqual([true, false, false]);
+    expect(ui.questions[0]).toEqual({ title: "Sure?", message: "It is lost.", itemList: ["a"] });
+  });
+
   it("the panel is a sidebar tab, once ComfyUI has started", async () => {
     ui.shell.present(ours);
     expect(ui.tabs).toEqual([]);

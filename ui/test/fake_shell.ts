@@ -44,6 +44,10 @@ export class FakeShell implements Shell {
   entry(entry: Entry | null): void {
     this.entries.push(entry);
   }
+  /** What the user was asked, and what is answered. */
+  questions: [string, string, string[]][] = [];
+  agrees = true;
+  confirm = (...question: [string, string, string[]]): Promise<boolean> => (this.questions.push(question), Promise.resolve(this.agrees));
   toast(news: News): void {
     this.toasts.push(news);
   }

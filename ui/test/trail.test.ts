@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readStatus, type Status } from "../src/status";
+import { readAction } from "../src/action";
 import { SPAN, Trail } from "../src/trail";
 import { rawStatus, resource } from "./status";
 
@@ -49,7 +50,7 @@ describe("the time line", () => {
 
   it("forgets actions after an hour", () => {
     const trail = new Trail();
-    for (let minute = 0; minute < 180; minute++) trail.act({ time: minute * 60, level: "warning", text: "" });
+    for (let minute = 0; minute < 180; minute++) trail.act(readAction({ time: minute * 60, level: "warning" }));
     expect(trail.actions).toHaveLength(61);
   });
 
@@ -57,7 +58,7 @@ describe("the time line", () => {
     const trail = new Trail();
     trail.loadMarks({ jobs: [{ id: "abcdefghij", start: 5, end: null, ok: null }], actions: [{ time: 6, level: "critical", text: "freed" }] });
     expect(trail.jobs).toEqual([{ id: "abcdefghij", title: "abcdefgh", start: 5, end: null, ok: null }]);
-    expect(trail.actions).toEqual([{ time: 6, level: "critical", text: "freed" }]);
+    expect(trail.actions).toMatchObject([{ time: 6, level: "critical", text: "freed", rungs: [] }]);
     trail.loadMarks("no");
     trail.load(7);
     expect([trail.jobs, trail.actions, trail.times]).toEqual([[], [], []]);

@@ -27,6 +27,8 @@ interface ComfyExtensionManager {
   sidebarTab: { activeSidebarTabId: string | null };
   setting: { get(id: string): unknown };
   command: { execute(id: string): Promise<void> };
+  /** Resolves to null where the dialog was closed. */
+  dialog: { confirm(question: { title: string; message: string; itemList?: string[] }): Promise<boolean | null> };
   toast: { add(message: ComfyToast): void };
 }
 

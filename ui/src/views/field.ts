@@ -12,6 +12,8 @@ export class SettingField {
   private readonly input: HTMLInputElement | HTMLSelectElement;
   private readonly unit = h("span", { class: "rg-unit" });
   private readonly range = h("p", { class: "rg-caption" });
+  /** Shown while the field has the focus; a screen reader and the pointer get it at all times. */
+  private readonly help = h("p", { class: "rg-caption rg-help" });
   private readonly problem = h("p", { class: "rg-caption rg-bad", attrs: { role: "alert" } });
   readonly element: HTMLElement;
 
@@ -24,21 +26,24 @@ export class SettingField {
     this.input.id = id;
     this.name.htmlFor = id;
     this.range.id = `${id}-range`;
+    this.help.id = `${id}-help`;
     this.problem.id = `${id}-problem`;
-    setAttr(this.input, "aria-describedby", `${this.range.id} ${this.problem.id}`);
+    setAttr(this.input, "aria-describedby", `${this.help.id} ${this.range.id} ${this.problem.id}`);
     if (!["choice", "flag"].includes(field.kind)) setAttr(this.input, "inputmode", "decimal");
     this.input.addEventListener(field.kind === "choice" || field.kind === "flag" ? "change" : "input", () => this.read());
     const box = h("span", { class: "rg-input" }, this.input, this.unit);
-    this.element = h("div", { class: "rg-field", attrs: { "data-field": field.path } }, this.name, box, this.range, this.problem);
+    this.element = h("div", { class: "rg-field", attrs: { "data-field": field.path } }, this.name, box, this.help, this.range, this.problem);
   }
 
   /** @param changed it was changed here and not sent yet: the server's value must not overwrite it. */
   update(field: Field, changed: boolean, problem: string, { texts, formats }: Context): void {
     this.field = field;
     setText(this.name, nameOf(field, texts));
-    setAttr(this.name, "title", field.about || null);
+    const help = helpOf(field, texts);
+    setOptional(this.help, help);
+    setAttr(this.element, "title", help || null);
     if (!changed) this.show(texts);
-    setText(this.unit, field.kind === "share" ? "%" : field.kind === "bytes" ? "GB" : "");
+    setText(this.unit, UNITS[field.kind as "share"] ?? "");
     setOptional(this.range, rangeOf(field, texts, formats));
     setOptional(this.problem, problem);
     setAttr(this.input, "aria-invalid", problem ? "true" : null);
@@ -48,7 +53,7 @@ export class SettingField {
   private show(texts: Texts): void {
     const { field, input } = this;
     if (input instanceof HTMLSelectElement) {
-      const options = field.choices.map((choice) => h("option", { text: texts.find(`settings.choice.${choice}`) ?? choice, attrs: { value: choice } }));
+      const options = field.choices.map((choice) => h("option", { text: choiceName(choice, texts), attrs: { value: choice } }));
       if ([...input.options].map((one) => one.text).join() !== options.map((one) => one.text).join()) input.replaceChildren(...options);
       if (input.value !== field.value) input.value = String(field.value);
     } else if (field.kind === "flag") {
@@ -62,13 +67,27 @@ export class SettingField {
   }
 }
 
+/** A value of a setting as its field shows it, with its unit. */
+export function valueName(field: Field, value: unknown, texts: Texts): string {
+  if (field.kind === "flag") return texts.t(value ? "settings.on" : "settings.off");
+  if (field.kind === "choice") return choiceName(String(value), texts);
+  return [shown(field, value), UNITS[field.kind]].filter(Boolean).join(" ");
+}
+
+const UNITS = { share: "%", bytes: "GB", number: "" } as const;
+const choiceName = (choice: string, texts: Texts): string => texts.find(`settings.choice.${choice}`) ?? choice;
+
 const TIERED = ["ram", "vram", "cpu", "disk"];
 
 /** What a person calls a setting; one that this panel does not know keeps the server's name. */
 export function nameOf(field: Field, texts: Texts): string {
-  const section = TIERED.includes(field.section) ? "tier" : field.section;
-  return texts.find(`settings.field.${section}.${field.name}`) ?? field.name.replaceAll("_", " ");
+  return texts.find(`settings.field.${partOf(field)}.${field.name}`) ?? field.name.replaceAll("_", " ");
 }
+
+/** What it does, in a sentence. */
+const helpOf = (field: Field, texts: Texts): string => texts.find(`settings.help.${partOf(field)}.${field.name}`) ?? field.about;
+
+const partOf = ({ section }: Field): string => (TIERED.includes(section) ? "tier" : section);
 
 function rangeOf(field: Field, texts: Texts, formats: Formats): string {
   if (field.kind === "flag" || field.kind === "choice") return "";

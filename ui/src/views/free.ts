@@ -1,10 +1,13 @@
 import { STRENGTHS, type Cost, type Strength } from "../costs";
 import { h, Keyed, setOptional, setText, show } from "../dom";
 import type { Action } from "../action";
+import type { Formats } from "../format";
+import type { Texts } from "../i18n";
 import type { Context, Deeds, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
 import { Segments } from "./segments";
+import { stepName } from "./words";
 
 /** Free memory now: how far to go, what that costs, and what it would do. */
 export class Free implements View {
@@ -41,7 +44,7 @@ export class Free implements View {
     this.free.update(texts.t(busy ? "free.busy" : "free.button"), ready(state), { hint: texts.t("free.hint"), busy });
     this.dry.update(texts.t("free.dry"), ready(state), { hint: texts.t("free.dryHint") });
     this.said.update(state);
-    const lines = (state.plan?.actions ?? []).flatMap((action, at) => stepsOf(action, at, formats.bytes.bind(formats)));
+    const lines = (state.plan?.actions ?? []).flatMap((action, at) => stepsOf(action, at, texts, formats));
     this.plan.update(lines, ([key]) => key, (view, [, text]) => setText(view.element, text));
     show(this.planned, lines.length > 0);
   }
@@ -57,10 +60,10 @@ function costText(cost: Cost, { texts, formats }: Pick<Context, "texts" | "forma
   return parts.join(" ");
 }
 
-function stepsOf(action: Action, at: number, bytes: (value: number) => string): [string, string][] {
+function stepsOf(action: Action, at: number, texts: Texts, formats: Formats): [string, string][] {
   if (!action.rungs.length) return [[`${at}`, action.text]];
   return action.rungs.map((rung, place) => {
-    const what = rung.detail || rung.name.replaceAll("_", " ");
-    return [`${at} ${place}`, rung.freed > 0 ? `${what} (${bytes(rung.freed)})` : what];
+    const what = (/^en\b/.test(texts.spoken) && rung.detail) || stepName(rung, texts);
+    return [`${at} ${place}`, rung.freed > 0 ? `${what} (${formats.bytes(rung.freed)})` : what];
   });
 }

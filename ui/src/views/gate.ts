@@ -4,6 +4,7 @@ import type { Context, Deeds, View } from "../view";
 import { Bar } from "./bar";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
+import { gateWhy } from "./words";
 
 /** What the gate does, why and until when; pause, resume, stop after the running job. */
 export class Gate implements View {
@@ -35,7 +36,7 @@ export class Gate implements View {
     this.card.head(texts.t("gate.heading"), shown ? texts.t(`gate.state.${shown}`) : "");
     setAttr(this.element, "data-gate", shown ?? "unknown");
     this.held = gate?.state === "paused" || stopping;
-    const why = gate?.state === "waiting" && !stopping ? gate.reason : "";
+    const why = gate?.state === "waiting" && !stopping && state.status ? gateWhy(state.status, texts, context.formats) : "";
     setOptional(this.reason, shown ? why || texts.t(`gate.why.${shown}`) : "");
     this.updateTimes(stopping ? null : gate, context);
     const usable = ready(state);

@@ -1,11 +1,9 @@
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
-import type { Formats } from "../format";
-import type { Texts } from "../i18n";
-import type { State } from "../state";
 import type { Action, Rung } from "../action";
 import type { Context, Deeds, View } from "../view";
 import { Card } from "./card";
 import { Fold } from "./fold";
+import { actionWords, stepName } from "./words";
 
 /** What was done last, in a sentence, and the steps it took; below, all that was done before. */
 export class LastAction implements View {
@@ -32,12 +30,13 @@ export class LastAction implements View {
     this.card.body.append(this.sentence, this.tags, this.details, this.log.element);
   }
 
-  update({ state, texts, formats, now }: Context): void {
+  update(context: Context): void {
+    const { state, texts, formats, now } = context;
     const { status } = state;
     const action = status?.lastAction ?? null;
     this.card.head(texts.t("action.heading"), action ? formats.ago(now - action.time) : "");
     show(this.element, status !== null);
-    setText(this.sentence, action ? action.text : texts.t("action.none"));
+    setText(this.sentence, action ? actionWords(action, context) : texts.t("action.none"));
     this.sentence.classList.toggle("rg-muted", !action);
     setOptional(this.freed, action && action.freed > 0 ? texts.t("action.freed", { bytes: formats.bytes(action.freed) }) : "");
     const short = action && !action.met && action.goal !== null ? formats.bytes(action.goal) : "";
@@ -50,17 +49,19 @@ export class LastAction implements View {
     this.list.update(
       rungs.map((rung, place): [string, Rung] => [`${action?.time} ${place}`, rung]),
       ([key]) => key,
-      (step, [, rung]) => step.update(rung, formats.bytes(rung.freed), formats.duration(rung.seconds)),
+      (step, [, rung]) => step.update(rung, stepName(rung, texts), formats.bytes(rung.freed), formats.duration(rung.seconds)),
     );
-    this.updateLog(state, texts, formats);
+    this.updateLog(context);
   }
 
-  private updateLog({ log }: State, texts: Texts, formats: Formats): void {
+  private updateLog(context: Context): void {
+    const { texts, formats } = context;
+    const { log } = context.state;
     this.log.head(texts.t("action.log"));
     if (!this.log.open) return;
     setOptional(this.none, log?.length ? "" : texts.t(log ? "action.none" : "jobs.loading"));
     const newest = [...(log ?? [])].reverse().map((one, at): [string, Action] => [`${one.time} ${(log?.length ?? 0) - at}`, one]);
-    this.logged.update(newest, ([key]) => key, (entry, [, one]) => entry.update(one, formats.date(one.time)));
+    this.logged.update(newest, ([key]) => key, (entry, [, one]) => entry.update(one, formats.date(one.time), actionWords(one, context)));
   }
 }
 
@@ -69,9 +70,9 @@ class Entry {
   private readonly text = h("span");
   readonly element = h("li", {}, this.time, this.text);
 
-  update(action: Action, time: string): void {
+  update(action: Action, time: string, words: string): void {
     setText(this.time, time);
-    setText(this.text, action.text);
+    setText(this.text, words);
     setAttr(this.element, "data-level", action.level);
   }
 }
@@ -82,8 +83,8 @@ class Step {
   private readonly detail = h("span", { class: "rg-muted" });
   readonly element = h("li", {}, h("span", { class: "rg-row" }, this.name, this.figures), this.detail);
 
-  update(rung: Rung, freed: string, took: string): void {
-    setText(this.name, rung.name.replaceAll("_", " "));
+  update(rung: Rung, name: string, freed: string, took: string): void {
+    setText(this.name, name);
     setText(this.figures, `${freed} · ${took}`);
     setOptional(this.detail, rung.detail);
   }

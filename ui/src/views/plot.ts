@@ -1,141 +1,142 @@
-/** uPlot, set up for the time line: shares of RAM and VRAM over time, tiers behind, jobs below, actions above. */
-import UPlot from "uplot";
+/**
+ * The time line as an SVG: shares of RAM and VRAM over time, tiers behind, jobs below, actions above. Its colours are the
+ * style sheet's, so a new palette needs no new drawing; what is the same as before is not written again.
+ */
+import { linePath, nearest, ticks, xOf, yOf, type Frame } from "../chart";
+import { s, setAttr, setText } from "../dom";
+import { LEVELS } from "../levels";
 import type { Tiers } from "../status";
-import type { ActionMark, JobMark } from "../trail";
+import type { Trail } from "../trail";
 import { TIERS } from "./thresholds";
 
-/** Colours as the canvas needs them: resolved. */
-export interface Colors {
-  lines: string[];
-  text: string;
-  grid: string;
-  warning: string;
-  critical: string;
-  emergency: string;
-  normal: string;
-  job: string;
-}
-
 export interface Scene {
-  /** Seconds since the epoch, rising; then percents by line. */
-  data: UPlot.AlignedData;
+  trail: Trail;
+  /** Seconds since the epoch. */
   from: number;
   to: number;
   tiers: Tiers | null;
-  jobs: readonly JobMark[];
-  actions: readonly ActionMark[];
-  colors: Colors;
+  /** Seconds that the clock of the labels is behind. */
+  skew: number;
   clock: (time: number) => string;
+  percent: (share: number) => string;
 }
 
-const FONT = "10px system-ui, sans-serif";
-/** CSS pixels. */
-const STRIP = 5;
-const MARK = 4;
 export const HEIGHT = 132;
+/** CSS pixels around the lines: for the marks of actions, and for the labels. */
+const [TOP, RIGHT, BOTTOM, LEFT] = [8, 16, 20, 32];
+const STRIP = 5;
+const SHARES = [0, 0.5, 1];
 
 export class Plot {
-  private readonly plot: UPlot;
+  private readonly grid = s("path", { class: "rg-grid" });
+  private readonly tiers = TIERS.map((tier) => s("path", { "data-kind": tier, "stroke-dasharray": "4 3" }));
+  private readonly lines = s("g");
+  private readonly jobs = ["job", "emergency"].map((kind) => s("path", { "data-kind": kind, class: "rg-area" }));
+  private readonly actions = LEVELS.map((level) => s("path", { "data-kind": level, class: "rg-area" }));
+  private readonly cursor = s("path", { class: "rg-cursor" });
+  private readonly dots = s("g");
+  private readonly labels = s("g", { "text-anchor": "middle" });
+  /** Cuts off what leaves the frame. */
+  private readonly clipped = s("svg", { x: `${LEFT}`, y: `${TOP}` }, ...this.tiers, this.lines, ...this.jobs, this.cursor);
+  private readonly above = s("g", { transform: `translate(${LEFT} ${TOP})` }, this.grid, ...this.actions, this.labels);
+  readonly element = s(
+    "svg",
+    { class: "rg-plot", height: `${HEIGHT}`, "aria-hidden": "true" },
+    this.above,
+    this.clipped,
+    s("g", { transform: `translate(${LEFT} ${TOP})` }, this.dots),
+  );
+  private frame: Frame = { from: 0, to: 1, width: 1, height: HEIGHT - TOP - BOTTOM };
+  private scene: Scene | null = null;
+  /** The time of the point that is looked at. */
+  private looked: number | null = null;
 
-  /** @param pointed told the index of the point under the pointer, null when it has left. */
-  constructor(
-    parent: HTMLElement,
-    width: number,
-    private scene: Scene,
-    pointed: (index: number | null) => void,
-  ) {
-    const text = (): string => this.scene.colors.text;
-    const grid = { stroke: (): string => this.scene.colors.grid, width: 1 };
-    const line = (_: unknown, at: number): UPlot.Series => ({
-      stroke: () => this.scene.colors.lines[at] ?? text(),
-      width: 1.5,
-      spanGaps: true,
-      points: { show: false },
+  /** @param pointed told the index of the point that is looked at, null when it is none any more. */
+  constructor(private readonly pointed: (index: number | null) => void) {
+    this.element.addEventListener("pointermove", ({ clientX }) => {
+      const x = clientX - this.element.getBoundingClientRect().left - LEFT;
+      this.point(this.scene && nearest(this.scene.trail.times, this.frame, x));
     });
-    this.plot = new UPlot(
-      {
-        width,
-        height: HEIGHT,
-        legend: { show: false },
-        padding: [8, 16, 0, 0],
-        cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-        scales: { x: { time: true, range: () => [this.scene.from, this.scene.to] }, y: { range: [0, 100] } },
-        axes: [
-          { stroke: text, font: FONT, size: 20, gap: 2, space: 60, grid: { show: false }, ticks: { show: false }, values: (_u, times) => times.map(this.scene.clock) },
-          { stroke: text, font: FONT, size: 32, gap: 3, grid, ticks: { show: false }, splits: () => [0, 50, 100], values: (_u, shares) => shares.map((share) => `${share}%`) },
-        ],
-        series: [{}, ...scene.data.slice(1).map(line)],
-        hooks: { drawAxes: [(u) => this.drawTiers(u)], draw: [(u) => this.drawMarks(u)], setCursor: [(u) => pointed(u.cursor.idx ?? null)] },
-      },
-      scene.data,
-      parent,
-    );
+    this.element.addEventListener("pointerleave", () => this.point(null));
   }
 
-  /** How many lines it was set up for. */
-  get lines(): number {
-    return this.plot.series.length - 1;
-  }
-
-  update(scene: Scene): void {
+  /** @param width of the element, in CSS pixels. */
+  draw(scene: Scene, width: number): void {
     this.scene = scene;
-    this.plot.setData(scene.data);
-  }
-
-  resize(width: number): void {
-    if (width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
-  }
-
-  /** Put the cursor on a point, or take it away. */
-  point(index: number | null): void {
-    const time = index === null ? undefined : this.scene.data[0][index];
-    this.plot.setCursor({ left: time === undefined ? -10 : this.plot.valToPos(time, "x"), top: time === undefined ? -10 : 1 });
-  }
-
-  destroy(): void {
-    this.plot.destroy();
-  }
-
-  private drawTiers({ ctx, bbox, valToPos }: UPlot): void {
-    const { tiers, colors } = this.scene;
-    if (!tiers) return;
-    ctx.save();
-    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-    ctx.lineWidth = devicePixelRatio;
-    for (const tier of TIERS) {
-      const y = Math.round(valToPos(Math.min(1, tiers[tier]) * 100, "y", true));
-      ctx.strokeStyle = colors[tier];
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
+    const { trail, from, to, tiers } = scene;
+    const frame = (this.frame = { ...this.frame, from, to, width: Math.max(1, width - LEFT - RIGHT) });
+    setAttr(this.element, "width", `${width}`);
+    setAttr(this.clipped, "width", `${frame.width}`);
+    setAttr(this.clipped, "height", `${frame.height}`);
+    const across = (share: number): string => `M0 ${yOf(frame, share)}H${frame.width}`;
+    setAttr(this.grid, "d", SHARES.map(across).join(""));
+    for (const [at, tier] of TIERS.entries()) setAttr(this.tiers[at] as Element, "d", tiers ? across(tiers[tier]) : "");
+    const keys = [...trail.lines.keys()];
+    for (const [at, path] of children(this.lines, keys.length, "path")) {
+      const key = keys[at] as string;
+      setAttr(path, "data-kind", key);
+      setAttr(path, "d", linePath(trail.times, trail.lines.get(key) as never, frame));
     }
-    ctx.restore();
+    this.drawMarks(trail, frame);
+    this.drawLabels(scene, frame);
+    this.drawCursor();
   }
 
-  private drawMarks({ ctx, bbox, valToPos }: UPlot): void {
-    const { jobs, actions, colors, from, to } = this.scene;
-    const ratio = devicePixelRatio;
-    const bottom = bbox.top + bbox.height;
-    const x = (time: number): number => valToPos(Math.min(to, Math.max(from, time)), "x", true);
-    ctx.save();
+  /** Look at a point, or at none. */
+  point(index: number | null): void {
+    this.looked = index === null ? null : (this.scene?.trail.times[index] ?? null);
+    this.drawCursor();
+  }
+
+  private drawMarks({ jobs, actions }: Trail, frame: Frame): void {
+    const { from, to, width, height } = frame;
+    const x = (time: number): number => Math.min(width, Math.max(0, xOf(frame, time)));
+    const strips = ["", ""];
     for (const { start, end, ok } of jobs) {
       if ((end ?? to) < from || start > to) continue;
       const [left, right] = [x(start), x(end ?? to)];
-      ctx.fillStyle = ok === false ? colors.emergency : colors.job;
       // A gap between two jobs, and even the shortest can be seen.
-      ctx.fillRect(left, bottom - STRIP * ratio, Math.max(ratio, right - left - ratio), STRIP * ratio);
+      strips[ok === false ? 1 : 0] += `M${left} ${height}v${-STRIP}h${Math.max(1, right - left - 1)}v${STRIP}z`;
     }
-    for (const { time, level } of actions) {
-      if (time < from || time > to) continue;
-      const at = x(time);
-      ctx.fillStyle = colors[level];
-      ctx.beginPath();
-      ctx.moveTo(at - MARK * ratio, bbox.top - 7 * ratio);
-      ctx.lineTo(at + MARK * ratio, bbox.top - 7 * ratio);
-      ctx.lineTo(at, bbox.top);
-      ctx.fill();
+    for (const [at, path] of this.jobs.entries()) setAttr(path, "d", strips[at] as string);
+    for (const [at, level] of LEVELS.entries()) {
+      const now = actions.filter((one) => one.level === level && one.time >= from && one.time <= to);
+      setAttr(this.actions[at] as Element, "d", now.map(({ time }) => `M${x(time) - 4} -7h8l-4 7z`).join(""));
     }
-    ctx.restore();
   }
+
+  private drawLabels({ clock, percent, skew }: Scene, frame: Frame): void {
+    const times = ticks(frame, skew).map((time) => [xOf(frame, time), frame.height + 14, clock(time)] as const);
+    const shares = SHARES.map((share) => [-LEFT / 2 - 1, yOf(frame, share) + 3, percent(share)] as const);
+    const labels = [...shares, ...times];
+    for (const [at, label] of children(this.labels, labels.length, "text")) {
+      const [x, y, word] = labels[at] as (typeof labels)[number];
+      setAttr(label, "x", `${x}`);
+      setAttr(label, "y", `${y}`);
+      setText(label, word);
+    }
+  }
+
+  private drawCursor(): void {
+    const { frame, looked, scene } = this;
+    const index = scene && looked !== null && looked >= frame.from ? scene.trail.times.indexOf(looked) : -1;
+    const x = index < 0 ? 0 : xOf(frame, looked as number);
+    setAttr(this.cursor, "d", index < 0 ? "" : `M${x} 0V${frame.height}`);
+    const found = index < 0 ? [] : [...(scene as Scene).trail.lines].filter(([, line]) => line.used[index] != null && line.limit[index]);
+    for (const [at, dot] of children(this.dots, found.length, "circle")) {
+      const [key, { used, limit }] = found[at] as (typeof found)[number];
+      setAttr(dot, "data-kind", key);
+      setAttr(dot, "r", "3");
+      setAttr(dot, "cx", `${x}`);
+      setAttr(dot, "cy", `${yOf(frame, (used[index] as number) / (limit[index] as number))}`);
+    }
+    this.pointed(index < 0 ? null : index);
+  }
+}
+
+/** As many children as are needed, those that are there first. */
+function children(parent: Element, many: number, tag: "path" | "text" | "circle"): [number, Element][] {
+  while (parent.childElementCount > many) parent.lastElementChild?.remove();
+  while (parent.childElementCount < many) parent.append(s(tag));
+  return [...[...parent.children].entries()];
 }

@@ -1,9 +1,10 @@
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Field } from "../form";
+import type { Texts } from "../i18n";
 import type { Context, Deeds, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
-import { SettingField } from "./field";
+import { nameOf, SettingField, valueName } from "./field";
 import { Fold } from "./fold";
 
 type Section = { name: string; fields: Field[] };
@@ -29,7 +30,7 @@ export class SettingsCard implements View {
     this.fold = new Fold((open) => deeds.want("form", open));
     this.list = new Keyed(this.sections, () => new SectionPart((path, value) => this.change(path, value)));
     this.save = new Button("save", () => this.send());
-    this.reset = new Button("reset", () => this.resetAll());
+    this.reset = new Button("reset", () => void this.resetAll());
     const form = h("form", { class: "rg-body", attrs: { novalidate: "" } }, this.sections);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -63,7 +64,8 @@ export class SettingsCard implements View {
     );
     const usable = ready(state) && state.form !== null;
     this.save.update(texts.t("settings.save"), usable && this.changes.size > 0, { primary: this.changes.size > 0 });
-    this.reset.update(texts.t("settings.reset"), usable, { hint: texts.t("settings.resetHint") });
+    const set = this.losses().length > 0;
+    this.reset.update(texts.t("settings.reset"), usable && set, { hint: texts.t(set || !state.form ? "settings.resetHint" : "settings.atDefaults") });
     this.said.update(state);
   }
 
@@ -80,11 +82,28 @@ export class SettingsCard implements View {
     this.deeds.change([...this.changes], "settings");
   }
 
-  private resetAll(): void {
-    this.changes.clear();
-    this.deeds.reset();
+  private async resetAll(): Promise<void> {
+    if (await this.deeds.reset(this.losses())) this.changes.clear();
+    this.deeds.redraw();
+  }
+
+  /** What a reset would undo, a line each. */
+  private losses(): string[] {
+    const { state, texts } = this.context as Context;
+    return (state.form?.fields ?? [])
+      .filter(({ value, fallback }) => value !== fallback)
+      .map((field) =>
+        texts.t("settings.resetItem", {
+          section: sectionName(field.section, texts),
+          name: nameOf(field, texts),
+          value: valueName(field, field.value, texts),
+          usual: valueName(field, field.fallback, texts),
+        }),
+      );
   }
 }
+
+const sectionName = (name: string, texts: Texts): string => texts.find(`settings.section.${name}`) ?? name;
 
 /** The settings of one part of the server. */
 class SectionPart {
@@ -98,7 +117,7 @@ class SectionPart {
   }
 
   update({ name, fields }: Section, changes: ReadonlyMap<string, unknown>, context: Context): void {
-    setText(this.legend, context.texts.find(`settings.section.${name}`) ?? name);
+    setText(this.legend, sectionName(name, context.texts));
     setAttr(this.element, "data-section", name);
     this.list.update(fields, (field) => field.path, (row, field) => {
       const changed = changes.has(field.path);

@@ -1,9 +1,11 @@
+import { firstFrom } from "../chart";
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Trail } from "../trail";
 import type { Context, View } from "../view";
 import { Card } from "./card";
-import { Plot, type Colors, type Scene } from "./plot";
+import { Plot } from "./plot";
 import { Segments } from "./segments";
+import { actionWords } from "./words";
 
 /** Seconds that can be looked at. */
 const SPANS = [300, 900, 3600] as const;
@@ -18,7 +20,7 @@ export class TimeLine implements View {
   private readonly keys = new Keyed<[string, string], Key>(this.legend, ([kind]) => new Key(kind));
   private readonly readout = h("p", { class: "rg-readout" });
   private readonly spans = new Segments<number>(SPANS, 900, () => this.draw(true));
-  private plot: Plot | null = null;
+  private readonly plot = new Plot((index) => this.tell(index));
   private width = 0;
   private context: Context | null = null;
   private drawn = { at: -Infinity, revision: -1, loads: -1 };
@@ -27,11 +29,10 @@ export class TimeLine implements View {
 
   constructor() {
     this.card.header.append(this.spans.element);
-    // Colours that stand in no legend.
-    const swatch = (kind: string): HTMLElement => h("span", { attrs: { "data-kind": kind, hidden: "" } }, h("i"));
-    this.card.body.append(...["grid", "warning", "critical", "emergency"].map(swatch), this.none, this.legend, this.chart, this.readout);
+    this.chart.append(this.plot.element);
+    this.card.body.append(this.none, this.legend, this.chart, this.readout);
     this.chart.addEventListener("keydown", (event) => this.key(event));
-    this.chart.addEventListener("blur", () => this.plot?.point(null));
+    this.chart.addEventListener("blur", () => this.plot.point(null));
     new ResizeObserver(([entry]) => {
       this.width = Math.floor(entry?.contentRect.width ?? 0);
       this.draw(true);
@@ -53,57 +54,29 @@ export class TimeLine implements View {
     this.draw(other);
   }
 
-  /** @param now even if the last drawing shows nearly the same. */
-  private draw(now: boolean): void {
+  /** @param anew even if the last drawing shows nearly the same. */
+  private draw(anew: boolean): void {
     const { context } = this;
     if (!context || !this.width || context.state.trail.times.length < 2) return;
     const { trail } = context.state;
     // A pixel's worth of seconds, and never more often than once a second.
     const due = this.drawn.at + Math.max(1, this.spans.chosen / this.width);
-    if (!now && trail.loads === this.drawn.loads && (trail.revision === this.drawn.revision || (context.now < due && context.now > this.drawn.at))) return;
+    if (!anew && trail.loads === this.drawn.loads && (trail.revision === this.drawn.revision || (context.now < due && context.now > this.drawn.at))) return;
     this.drawn = { at: context.now, revision: trail.revision, loads: trail.loads };
-    const scene = this.scene(trail, context);
-    if (this.plot && this.plot.lines !== scene.data.length - 1) {
-      this.plot.destroy();
-      this.plot = null;
-    }
-    if (!this.plot) this.plot = new Plot(this.chart, this.width, scene, (index) => this.tell(index));
-    else {
-      this.plot.resize(this.width);
-      this.plot.update(scene);
-    }
-    this.tell(this.index);
-  }
-
-  private scene(trail: Trail, { state, formats, now }: Context): Scene {
-    const shares = [...trail.lines.values()].map(({ used, limit }) =>
-      used.map((value, at) => (value === null || !limit[at] ? null : Math.min(100, (value / (limit[at] ?? value)) * 100))),
+    const { state, formats, now } = context;
+    const tiers = state.status?.resources.find(({ key }) => key === "ram")?.tiers ?? null;
+    this.plot.draw(
+      {
+        trail,
+        from: now - this.spans.chosen,
+        to: now,
+        tiers,
+        skew: state.skew,
+        clock: (time) => formats.time(time - state.skew),
+        percent: (share) => formats.percent(share),
+      },
+      this.width,
     );
-    return {
-      data: [trail.times, ...shares],
-      from: now - this.spans.chosen,
-      to: now,
-      tiers: state.status?.resources.find(({ key }) => key === "ram")?.tiers ?? null,
-      jobs: trail.jobs,
-      actions: trail.actions,
-      colors: this.colors([...trail.lines.keys()]),
-      clock: (time) => formats.time(time - state.skew),
-    };
-  }
-
-  /** The canvas knows no custom properties: the browser resolves them, on the keys of the legend. */
-  private colors(lines: readonly string[]): Colors {
-    const color = (kind: string): string => getComputedStyle(this.element.querySelector(`[data-kind="${kind}"] i`) ?? this.legend).color;
-    return {
-      lines: lines.map(color),
-      text: getComputedStyle(this.legend).color,
-      grid: color("grid"),
-      warning: color("warning"),
-      critical: color("critical"),
-      emergency: color("emergency"),
-      normal: color("normal"),
-      job: color("job"),
-    };
   }
 
   private tell(index: number | null): void {
@@ -124,11 +97,12 @@ export class TimeLine implements View {
     const { times } = this.context?.state.trail ?? { times: [] };
     const step = Math.max(1, Math.round(times.length / 60));
     const at = this.index ?? times.length - 1;
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, PageDown: at - step, PageUp: at + step, Home: 0, End: times.length - 1 }[event.key];
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, PageDown: at - step, PageUp: at + step, Home: -1, End: times.length - 1 }[event.key];
+    const first = firstFrom(times, this.drawn.at - this.spans.chosen);
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    this.plot?.point(Math.min(times.length - 1, Math.max(0, to)));
+    this.plot.point(Math.min(times.length - 1, Math.max(first, to)));
   }
 }
 
@@ -165,6 +139,6 @@ export function readingAt(at: number, context: Context): string {
   for (const { title } of trail.jobs.filter(({ start, end }) => start <= time + 1 && (end ?? Infinity) >= time).slice(0, 2)) parts.push(title);
   const near = Math.max(1, (time - (trail.times[at - 1] ?? time)) / 2);
   const action = trail.actions.find((one) => Math.abs(one.time - time) <= near);
-  if (action) parts.push(action.text);
+  if (action) parts.push(actionWords(action, context));
   return parts.join(" · ");
 }

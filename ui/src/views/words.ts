@@ -1,0 +1,42 @@
+/** What the server says in English sentences, in the user's language where it tells their parts as well. */
+import type { Action, Rung } from "../action";
+import type { Formats } from "../format";
+import type { Texts, Values } from "../i18n";
+import { number, text, type Json } from "../read";
+import type { Status } from "../status";
+import type { Context } from "../view";
+import { resourceName } from "./names";
+
+/** Bytes from which a step is named, where any step came to that much: as the server does it. */
+const TELLING = 1024 ** 2;
+
+/** Why the gate waits. */
+export const gateWhy = ({ gate }: Status, texts: Texts, formats: Formats): string =>
+  texts.say(`gate.cause.${text(gate.cause.code)}`, valuesOf(gate.cause, formats)) ?? gate.reason;
+
+/** What was done and why. In English the server's own sentence, which tells more. */
+export function actionWords(action: Action, { state, texts, formats }: Pick<Context, "state" | "texts" | "formats">): string {
+  const { cause, resource, level, rungs } = action;
+  const known = state.status?.resources.find(({ key }) => key === resource);
+  const name = known && state.status ? resourceName(known, state.status, texts) : resource.toUpperCase();
+  const why = texts.say(`action.cause.${text(cause.code)}`, { ...valuesOf(cause, formats), name, level: texts.t(`level.${level}`) });
+  if (/^en\b/.test(texts.spoken) || !why || !rungs.length) return action.text;
+  const told = rungs.filter(({ freed }) => freed >= TELLING);
+  const done = formats.list((told.length ? told : rungs).map((rung) => stepName(rung, texts)));
+  const time = formats.duration(rungs.reduce((sum, { seconds }) => sum + seconds, 0));
+  return texts.t(action.dryRun ? "action.would" : "action.did", { why, done, time, bytes: formats.bytes(action.freed) });
+}
+
+/** A step of the ladder, as `heap trim`; one that this panel does not know keeps the server's name. */
+export const stepName = ({ name }: Rung, texts: Texts): string =>
+  texts.find(`action.step.${name.replaceAll(" ", "_")}`) ?? name.replaceAll("_", " ");
+
+const valuesOf = (cause: Json, formats: Formats): Values => ({
+  percent: formats.percent(number(cause.fraction)),
+  below: formats.percent(number(cause.below)),
+  limit: formats.bytes(number(cause.limit)),
+  need: formats.bytes(number(cause.need)),
+  node: text(cause.node),
+  n: formats.count(number(cause.n)),
+  total: formats.count(number(cause.total)),
+});

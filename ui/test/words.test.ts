@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import chinese from "../../locales/zh/main.json";
+import english from "../../locales/en/main.json";
+import { readAction } from "../src/action";
+import { Formats } from "../src/format";
+import { Texts } from "../src/i18n";
+import { empty, type State } from "../src/state";
+import { readStatus, type Status } from "../src/status";
+import { actionWords, gateWhy, stepName } from "../src/views/words";
+import { rawStatus } from "./status";
+
+const GB = 1024 ** 3;
+const translations = { en: english, zh: chinese };
+const texts = (locale: string): Texts => new Texts(locale, translations);
+const plain = (text: string): string => text.replaceAll("\u00a0", " ");
+
+function waiting(cause: object | null, reason = "RAM 87% of 32.0 GB; it starts below 80%"): Status {
+  return readStatus(rawStatus(1, { gate: { state: "waiting", reason, cause, since: 1, until: null } })) as Status;
+}
+const why = (locale: string, cause: object | null): string => plain(gateWhy(waiting(cause), texts(locale), new Formats(locale)));
+
+describe("why the gate waits", () => {
+  const starts = { code: "starts", fraction: 0.87, limit: 32 * GB, below: 0.8 };
+
+  it("is told in the user's language, from its parts", () => {
+    expect(why("en", starts)).toBe("RAM is at 87% of 32.0 GB; it starts below 80%.");
+    expect(why("zh", starts)).toBe("内存已用 32.0 GB 的 87%，低于 80% 时开始。");
+    expect(why("zh", { code: "needs", fraction: 0.5, limit: 32 * GB, need: 20 * GB })).toBe("内存已用 32.0 GB 的 50%，此任务约需 20.0 GB。");
+    expect(why("en", { code: "retry", n: 1, total: 3 })).toBe("It is tried again, 1 of 3.");
+  });
+
+  it("is told in the server's words where it has no parts, or ones of a newer server", () => {
+    for (const cause of [null, {}, { code: "moon" }]) expect(why("zh", cause)).toBe("RAM 87% of 32.0 GB; it starts below 80%");
+  });
+});
+
+describe("what was done", () => {
+  const raw = {
+    time: 1,
+    level: "warning",
+    resource: "ram",
+    cause: { code: "level", fraction: 0.91, limit: 32 * GB },
+    rungs: [
+      { name: "outputs of earlier prompts", freed: 2 * GB, seconds: 0.2, detail: "dropped outputs of earlier prompts (3 VAEDecode)" },
+      { name: "heap trim", freed: 0, seconds: 0.3, detail: "trimmed the heap" },
+    ],
+    freed: 2 * GB,
+    text: "RAM 91% of 32.0 GB (warning): dropped; 2.0 GB freed in 500 ms",
+  };
+  const state: State = { ...empty(), status: readStatus(rawStatus(1)) };
+  const words = (locale: string, change: object = {}): string =>
+    plain(actionWords(readAction({ ...raw, ...change }), { state, texts: texts(locale), formats: new Formats(locale) }));
+
+  it("is told in the user's language, naming the steps that gave something", () => {
+    expect(words("zh")).toBe("内存已用 32.0 GB 的 91%（注意）：先前任务的输出；0.5秒 内释放 2.0 GB");
+    expect(words("zh", { dry_run: true })).toBe("内存已用 32.0 GB 的 91%（注意）：本会尝试：先前任务的输出");
+  });
+
+  it("stays in the server's words in English, and where they alone tell why", () => {
+    expect([words("en"), words("zh", { cause: null }), words("zh", { rungs: [] })]).toEqual([raw.text, raw.text, raw.text]);
+  });
+
+  it("a step that is not known keeps its name", () => {
+    expect(stepName({ name: "melt_snow", freed: 0, seconds: 0, detail: "" }, texts("zh"))).toBe("melt snow");
+  });
+});
