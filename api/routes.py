@@ -161,8 +161,8 @@ def refused_fields(refused: SettingsRefused) -> list[dict[str, Any]]:
     return [{"field": r.field, "problem": r.problem, "in_force": r.in_force} for r in refused.refusals]
 
 
-async def json_body(request: web.Request) -> Any:
-    """The body.
+async def json_body(request: web.Request, most: int = MAX_BODY) -> Any:
+    """The body, of at most so many bytes.
 
     A content type other than JSON is refused: a browser sends JSON to another origin only after asking, so a page
     elsewhere cannot pause a queue, even where ComfyUI's own origin check is switched off.
@@ -172,8 +172,8 @@ async def json_body(request: web.Request) -> Any:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise BadRequest(f"the body is larger than {MAX_BODY} bytes; nothing was done")
+        if len(body) > most:
+            raise BadRequest(f"the body is larger than {most} bytes; nothing was done")
     try:
         return json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:

@@ -91,18 +91,17 @@ def retry_failed(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """Tell how far a batch is."""
     with closing(Journal.read(_batch_folder(options.folder))) as journal:
-        told = journal.report()
         counts = journal.counts()
-    if options.json:
-        sys.stdout.write(json.dumps({"batch": told["batch"], "states": counts}) + "\n")
-        return 0
-    lines = [", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no jobs"]
-    for job in told["jobs"]:
-        if job["state"] == "running":
-            lines.append(f"running: {job['name']} on {job['server']}")
-        elif job["state"] == "failed":
-            lines.append(f"failed: {job['name']}: {job['error']}")
-    sys.stdout.write("\n".join(lines) + "\n")
+        with journal.reported() as told:
+            if options.json:
+                _out(json.dumps({"batch": told["batch"], "states": counts}) + "\n")
+                return 0
+            _out((", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no jobs") + "\n")
+            for job in told["jobs"]:
+                if job["state"] == "running":
+                    _out(f"running: {job['name']} on {job['server']}\n")
+                elif job["state"] == "failed":
+                    _out(f"failed: {job['name']}: {job['error']}\n")
     return 0
 
 

@@ -94,7 +94,8 @@ def _work(journal: Journal, where: Where, view: View, board: Board, say: Callabl
 def say_report(journal: Journal, say: Callable[[str], None]) -> None:
     """Write the batch's report beside its journal, and say where it is."""
     try:
-        _, page = write_report(journal.report(), journal.folder)
+        with journal.reported() as told:
+            _, page = write_report(told, journal.folder)
         say(f"Report: {page}")
     except OSError as error:
         say(f"The report could not be written: {error}")

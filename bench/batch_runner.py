@@ -54,6 +54,7 @@ class Result:
     jobs_a_second: float
     runner_cpu_ms_a_job: float
     rss_after_a_tenth: float
+    rss_half_way: float
     rss_at_the_end: float
     rss_with_the_report: float
     """The most after the last job, while the report of all jobs is written."""
@@ -112,6 +113,7 @@ def _result(jobs: int, readings: list[Reading]) -> Result:
         (last.done - first.done) / (last.seconds - first.seconds),
         1000 * (last.cpu - first.cpu) / (last.done - first.done),
         settled[0].rss / MIB,
+        min(settled, key=lambda reading: abs(reading.done - jobs / 2)).rss / MIB,
         settled[-1].rss / MIB,
         max(reading.rss for reading in readings) / MIB,
         line.slope * 1000 / 1024,
@@ -132,7 +134,10 @@ def main() -> None:
     print(f"{result.jobs} jobs in {result.seconds:.0f} s: {result.jobs_a_second:.1f} a second")
     print(f"runner: {result.runner_cpu_ms_a_job:.1f} ms of CPU a job")
     print("by tenths of the batch:", " ".join(f"{ms:.1f}" for ms in result.cpu_ms_a_job_by_tenths))
-    print(f"RSS: {result.rss_after_a_tenth:.1f} MiB after a tenth, {result.rss_at_the_end:.1f} at the end,")
+    print(
+        f"RSS: {result.rss_after_a_tenth:.1f} MiB after a tenth, {result.rss_half_way:.1f} half way, "
+        f"{result.rss_at_the_end:.1f} at the end,"
+    )
     print(f"     {result.rss_with_the_report:.1f} at most, with the report,")
     print(f"     {result.rss_kib_a_thousand_jobs:+.0f} KiB for every 1000 jobs")
 

@@ -176,6 +176,15 @@ class Prediction:
         self._asked = job.id, need
         return need
 
+    def foretell(self, graph: Mapping[str, Any], outputs: Sequence[str] = ()) -> Need | None:
+        """What a graph that is not queued would need, as `queued` takes it; None where nothing is predicted.
+
+        It comes from outside: what fails in here is that graph's fault, and turns nothing off.
+        """
+        if self.problem is not None or not self._settings().gate.predict:
+            return None
+        return self.predictor.need_of(self._features_of(graph, outputs))
+
     @_degrading(None)
     def fitting_frames(self, job: Job, room: float) -> int | None:
         """The most frames with which this prompt would need no more than so many bytes; None where none would."""
@@ -251,12 +260,16 @@ class Prediction:
 
     # -- underneath
 
-    def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
+    def _features_of(self, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
         features = features_of(graph, outputs)
         if features.size_nodes:  # what it will choose is not known yet: about what it chose last, not what is wanted
             went_well = [r.sizes_chosen for r in self.file.of(features.family) if r.outcome == OK and r.sizes_chosen]
             sizes = went_well[-1] if went_well else dict.fromkeys(features.size_nodes, 1)
             features = features_of(graph, outputs, sizes)
+        return features
+
+    def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
+        features = self._features_of(graph, outputs)
         with self._lock:
             self._features[job_id] = features
             while len(self._features) > REMEMBERED:

@@ -24,9 +24,9 @@ from ..joblist.job import Job
 from ..runner.options import RunOptions
 from ..runner.result import INPUT, OUTPUT, JobResult
 from .attendance import SILENT, WATCH, Attendance
-from .messages import Broken, Ended, Message, Told
+from .messages import Broken, Ended, Foretold, Message, Told
 from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
-from .worker_side import LEASES, SLOT, Order, as_result, at_desk, run_order, stop_lease
+from .worker_side import LEASES, SLOT, Order, as_result, at_desk, foretell, run_order, stop_lease
 
 CARRIERS = 8
 """Threads that carry files and fetch results."""
@@ -99,6 +99,10 @@ class DaskTransport:
         with self._lock:
             self._leases[lease] = _Lease(machine, address)
         self._pool.submit(self._carried, self._send, lease, job, address, first_attempt)
+
+    def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
+        """Have its server asked what a graph would need."""
+        self._pool.submit(self._ask, machine, key, graph)
 
     def drop(self, lease: str) -> None:
         """Have it stop that job now."""
@@ -197,6 +201,14 @@ class DaskTransport:
                 raise WayBroken(f"{type(error).__name__}: {error}") from error
 
         return call
+
+    def _ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
+        address, need = self._attendance.address(machine), None
+        try:
+            need = self._client.run(foretell, graph, workers=[address])[address] if address else None
+        except Exception as error:  # a thread's boundary: Dask raises what the network and the other side raise
+            log.debug("%s was not asked", machine, exc_info=error)
+        self._inbox.put(Foretold(machine, key, need))
 
     def _stop(self, address: str, lease: str) -> None:
         self._client.run(stop_lease, lease, workers=[address], on_error="ignore")

@@ -15,10 +15,11 @@ from ..runner.options import RunOptions
 from ..runner.result import LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
+from .foresight import Foresight
 from .learned_need import LearnedNeed, Need
 from .line import OTHER_MACHINE, OUT_OF_MEMORY, Ledger, Line, Open
 from .machine import DOWN, Reading
-from .messages import Broken, Ended, Left, Message, Seen, Told, Transport
+from .messages import Broken, Ended, Foretold, Left, Message, Seen, Told, Transport
 from .placement import fits
 from .roster import Machine, Roster
 
@@ -66,7 +67,8 @@ class Dispatcher:
         self._options, self._tell, self._stopping = options, tell, stopping
         self._home_wait, self._shown, self._clock, self._tick = home_wait, shown, clock, tick
         self._learned = learned or LearnedNeed()
-        self._line = Line(journal, self._learned, need, patience)
+        self._foresight = Foresight(transport.ask)
+        self._line = Line(journal, self._learned, self._foresight, need, patience)
         self._line.send_home(homes or {}, clock() + home_wait)
         self._running: dict[str, Open] = {}
         self._began = clock()
@@ -126,6 +128,8 @@ class Dispatcher:
             self._told(message)
         elif isinstance(message, Ended):
             self._ended(message.lease, message.result, now)
+        elif isinstance(message, Foretold):
+            self._foresight.take(message.machine, message.key, message.need)
         else:
             self._broken(message, now)
 
@@ -192,6 +196,7 @@ class Dispatcher:
 
     def _learn(self, job: Open, machine: Machine, result: JobResult) -> None:
         machine.room.did(self._learned.size(job.job))
+        self._foresight.did(machine.name, job.job)
         if (grew := machine.room.grew(result.peak_ram, job.peak)) is not None:
             self._learned.learn(job.job, grew)
 
@@ -202,8 +207,9 @@ class Dispatcher:
         if result.error_kind != SERVER:  # whose server fails rests for a while, and may then have it again
             job.barred[machine.name] = f"{machine.name}: {result.error}"
         job.moves += 1
-        wish = self._line.wish(job, now)
-        others = [room for room in self._roster.rooms(now, self._options.ready_budget) if fits(wish, room)]
+        rooms = self._roster.rooms(now, self._options.ready_budget)
+        wish = self._line.wish(job, rooms, now)
+        others = [room for room in rooms if fits(wish, room)]
         if not others or job.moves > self._most_moves():
             return False
         self._journal.end(job.job.index, dataclasses.replace(result, error_kind=SERVER))  # planned again

@@ -25,10 +25,12 @@ class GraphNeed:
     Attributes:
         total: all of them: a server keeps each node's output until the prompt has ended, and longer.
         largest: the largest one by itself. With less than this the prompt cannot run, however much is given back.
+        from_files: whether a file's header said part of it, which nobody knows who has the graph alone.
     """
 
     total: int
     largest: int
+    from_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def graph_need(graph: Mapping[str, Any], probe: Callable[[str], Frames | None] =
         return GraphNeed(0, 0)
     walk = _Walk(graph, probe)
     made = [walk.made[node_id] for node_id in _in_order(graph) if walk.visit(node_id)]
-    return GraphNeed(sum(made), max(made, default=0))
+    return GraphNeed(sum(made), max(made, default=0), walk.from_files)
 
 
 class _Walk:
@@ -79,6 +81,7 @@ class _Walk:
         self._graph, self._probe = graph, probe
         self._given: dict[str, Frames] = {}
         self.made: dict[str, int] = {}
+        self.from_files = False
 
     def visit(self, node_id: str) -> bool:
         """Take in one node; whether it makes pictures."""
@@ -101,6 +104,7 @@ class _Walk:
         """What the node hands on, and whether it is not just what it was given."""
         for value in inputs.values():
             if isinstance(value, str) and (video := self._probe(value)) is not None:
+                self.from_files = True
                 return video, True
         width, height = _number(inputs, "width"), _number(inputs, "height")
         length = next((n for name in LENGTH_INPUTS if (n := _number(inputs, name))), None)

@@ -77,6 +77,10 @@ class LearnedNeed:
         kind, cold = self._look(job)
         return kind, cold.total
 
+    def from_files(self, job: Job) -> bool:
+        """Whether part of what is known of it comes from the headers of its files."""
+        return self._look(job)[1].from_files
+
     def learn(self, job: Job, grew: int) -> None:
         """Take note that a job made its server grow by so many bytes above its rest."""
         kind, cold = self._look(job)

@@ -10,6 +10,7 @@ from typing import Protocol
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
 from ..runner.result import LOST, REFUSED, SERVER, JobResult
+from .foresight import Foresight
 from .learned_need import LearnedNeed, Need
 from .placement import Room, Wish, choose, nowhere
 
@@ -62,13 +63,21 @@ class Line:
 
     Args:
         journal: holds what is due.
-        learned: what is known of jobs' needs.
+        learned: what this batch knows of jobs' needs.
+        foresight: what the machines' servers know of them.
         need: tells a job's need instead of `learned`.
         patience: seconds that a job which fits nowhere waits for a larger machine to join.
     """
 
-    def __init__(self, journal: Ledger, learned: LearnedNeed, need: Need | None = None, patience: float = 0.0) -> None:
-        self._journal, self._learned, self._patience = journal, learned, patience
+    def __init__(
+        self,
+        journal: Ledger,
+        learned: LearnedNeed,
+        foresight: Foresight,
+        need: Need | None = None,
+        patience: float = 0.0,
+    ) -> None:
+        self._journal, self._learned, self._foresight, self._patience = journal, learned, foresight, patience
         self._need = need or learned
         self._due = deque(journal.due())
         self._waiting: list[Open] = []
@@ -87,9 +96,18 @@ class Line:
         self._waiting.append(job)
         self._waiting.sort(key=lambda one: one.job.index)
 
-    def wish(self, job: Open, now: float) -> Wish[Open]:
+    def wish(self, job: Open, rooms: Collection[Room], now: float) -> Wish[Open]:
         """The job as placing sees it."""
         held = job.home and now < job.home_until
+        foretold: dict[str, tuple[int, int]] = {}
+        awaited: set[str] = set()
+        # A server knows nothing of the files that it does not have yet: there the batch itself knows more.
+        if not self._learned.from_files(job.job):
+            for room in rooms:
+                if (need := self._foresight.need(job.job, room.name)) is not None:
+                    foretold[room.name] = need
+                elif self._foresight.is_awaited(job.job, room.name, now):
+                    awaited.add(room.name)
         return Wish(
             job,
             self._need(job.job),
@@ -97,6 +115,8 @@ class Line:
             self._learned.size(job.job),
             frozenset({job.home}) if held else frozenset(),
             frozenset(job.barred),
+            foretold,
+            frozenset(awaited),
         )
 
     def place(self, rooms: Collection[Room], now: float) -> list[tuple[Open, str]]:
@@ -104,7 +124,11 @@ class Line:
         while self._due and len(self._waiting) < WINDOW:
             job = self._journal.job(self._due.popleft())
             self._waiting.append(Open(job, self._homes.pop(job.index, ""), self._homes_until))
-        given = [(wish.job, room.name) for wish, room in choose([self.wish(j, now) for j in self._waiting], rooms, now)]
+        gated = [room.name for room in rooms if room.reading is not None and room.reading.gated]
+        sized = (job.job for job in self._waiting if not self._learned.from_files(job.job))
+        self._foresight.ask(sized, gated, now)
+        wishes = [self.wish(job, rooms, now) for job in self._waiting]
+        given = [(wish.job, room.name) for wish, room in choose(wishes, rooms, now)]
         for taken, _ in given:
             self._waiting.remove(taken)
             taken.home, taken.waiting, taken.told, taken.misfit_since = "", "", "", None
@@ -114,7 +138,7 @@ class Line:
         """Take from the line what fits on no machine and has waited long enough for another: the job and the reason."""
         taken = []
         for job in list(self._waiting):
-            wish = self.wish(job, now)
+            wish = self.wish(job, rooms, now)
             job.waiting = "" if wish.only else nowhere(wish, rooms, lambda name, job=job: job.barred[name])  # type: ignore[misc]
             if not job.waiting:
                 job.misfit_since = None

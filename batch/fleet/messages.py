@@ -52,7 +52,21 @@ class Broken:
     reason: str
 
 
-Message = Seen | Left | Told | Ended | Broken
+@dataclass(frozen=True)
+class Foretold:
+    """A machine's server was asked what a graph would need.
+
+    Attributes:
+        key: of the question.
+        need: as `POST /resource_gate/predictions` answers; None where it foretells nothing, or could not be asked.
+    """
+
+    machine: str
+    key: str
+    need: Mapping[str, Any] | None
+
+
+Message = Seen | Left | Told | Ended | Broken | Foretold
 
 
 class Transport(Protocol):
@@ -60,6 +74,10 @@ class Transport(Protocol):
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         """Have `machine` perform a job. Does not block; `Ended` or `Broken` follows, once."""
+        ...
+
+    def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
+        """Have its server asked what a graph would need. Does not block; `Foretold` follows."""
         ...
 
     def drop(self, lease: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -111,6 +111,9 @@ class Wish(Generic[J]):
         need: bytes above a server's rest; None: nobody knows.
         least: bytes below which it cannot run at all.
         size: workflow and bytes of arithmetic, to compare it with jobs done.
+        foretold: machine → bytes above its rest by the runs of its own server, and the least it can be brought down to;
+            where it says nothing, `need` and `least` hold.
+        awaited: machines whose server has been asked that and will answer in a moment.
         only: machines it is held to; empty: any.
         barred: machines it must not go to any more.
     """
@@ -121,6 +124,12 @@ class Wish(Generic[J]):
     size: tuple[str, int] = ("", 0)
     only: frozenset[str] = frozenset()
     barred: frozenset[str] = frozenset()
+    foretold: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    awaited: frozenset[str] = frozenset()
+
+    def need_on(self, room: Room) -> int | None:
+        """Bytes above the rest of that machine."""
+        return self.foretold[room.name][0] if room.name in self.foretold else self.need
 
 
 def fits(wish: Wish[J], room: Room) -> bool:
@@ -132,8 +141,8 @@ def fits(wish: Wish[J], room: Room) -> bool:
         return False
     if kind in room.proven and amount <= room.proven[kind]:
         return True
-    ever = room.ever
-    return ever is None or wish.need is None or wish.need <= ever
+    ever, need = room.ever, wish.need_on(room)
+    return ever is None or need is None or need <= ever
 
 
 def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
@@ -146,6 +155,8 @@ def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
     if ever is None or room.reading is None or room.name in wish.barred or kind in room.refuted:
         return False
     least = wish.least if room.reading.gated else wish.size[1]
+    if room.name in wish.foretold:
+        least = wish.foretold[room.name][1]
     if not least or least > ever:
         return False
     return all((other.ever or 0) <= ever for other in rooms if other.name not in wish.barred)
@@ -171,9 +182,10 @@ def choose(
     known = [room for room in rooms if room.reading is not None and room.reading.state != DOWN]
     takers = sorted(filter(_takes, known), key=lambda room: -1 if room.now is None else room.now, reverse=True)
     for room in takers:
-        mine = [wish for wish in left if fits(wish, room)]
+        decided = [wish for wish in left if room.name not in wish.awaited]
+        mine = [wish for wish in decided if fits(wish, room)]
         if not mine:
-            mine = [w for w in left if not any(fits(w, r) for r in rooms) and fits_tightly(w, room, rooms)]
+            mine = [w for w in decided if not any(fits(w, r) for r in rooms) and fits_tightly(w, room, rooms)]
         if not mine:
             continue
         others = {id(wish): sum(fits(wish, other) for other in known) for wish in mine}
@@ -193,9 +205,10 @@ def _takes(room: Room) -> bool:
 
 def _must_wait(wish: Wish[J], room: Room, now: float, patience: float) -> bool:
     """Whether the machine should first get rid of what fills it."""
-    if room.now is None or room.ever is None or wish.need is None or (room.reading and room.reading.gated):
+    need = wish.need_on(room)
+    if room.now is None or room.ever is None or need is None or (room.reading and room.reading.gated):
         return False
-    if min(wish.need, room.ever) <= room.now:
+    if min(need, room.ever) <= room.now:
         return False
     if room.short_since is None:
         room.short_since = now
@@ -208,12 +221,14 @@ def nowhere(wish: Wish[J], rooms: Collection[Room], why: Callable[[str], str] = 
     Args:
         why: why a machine that the job is barred from is no choice any more, by name.
     """
-    if not rooms or any(fits(wish, room) or fits_tightly(wish, room, rooms) for room in rooms):
+    if not rooms or any(fits(wish, r) or fits_tightly(wish, r, rooms) or r.name in wish.awaited for r in rooms):
         return ""
     reasons = []
     for room in rooms:
         told = why(room.name) if room.name in wish.barred else ""
         refuted = wish.size[0] in room.refuted
-        reasons.append(told or (f"{room.name} ran out of memory with one like it" if refuted else room.describe()))
+        own = f" and foretells {human(wish.foretold[room.name][0])} for it" if room.name in wish.foretold else ""
+        told = told or (f"{room.name} ran out of memory with one like it" if refuted else room.describe() + own)
+        reasons.append(told)
     need = f"it needs about {human(wish.need)}" if wish.need is not None else "its need is not known"
     return f"it fits on no machine: {need}; " + "; ".join(reasons)

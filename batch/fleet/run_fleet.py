@@ -6,7 +6,8 @@ import dataclasses
 import queue
 import tempfile
 import urllib.parse
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -86,7 +87,8 @@ def run_fleet(
 
     inbox: queue.Queue[Message] = queue.Queue()
     roster, learned = Roster(), LearnedNeed()
-    homes = remember(journal.report(), journal.job, learned)
+    with journal.reported() as told:
+        homes = remember(told, journal.job, learned)
     with ExitStack() as stack:
         if scheduler:
             client, link = _connected(scheduler, tls or Tls(), connect, stack)
@@ -129,16 +131,22 @@ def remember(report: Mapping[str, Any], job_of: Callable[[int], Job], learned: L
 
     A need is the most that was in use at a job's server while it ran, above the least ever in use there.
     """
-    samples: dict[str, list[tuple[float, int]]] = {}
-    for sample in report["samples"]:
-        samples.setdefault(sample["server"], []).append((sample["time"], sample["used"]))
-    taught: Counter[str] = Counter()
-    for row in reversed(report["jobs"]):
+    times: dict[str, list[float]] = {}
+    used: dict[str, list[int]] = {}
+    for sample in report["samples"]:  # by time
+        times.setdefault(sample["server"], []).append(sample["time"])
+        used.setdefault(sample["server"], []).append(sample["used"])
+    last: dict[str, deque[tuple[int, int]]] = {}
+    homes = {}
+    for row in report["jobs"]:
         server, began, ended = row["server"], row["started_at"], row["ended_at"]
-        if row["state"] != "done" or server not in samples or taught[server] >= REMEMBERED:
-            continue
-        during = [used for at, used in samples[server] if began <= at <= ended]
-        if during:
-            learned.learn(job_of(row["index"]), max(during) - min(used for _, used in samples[server]))
-            taught[server] += 1
-    return {row["index"]: row["server"] for row in report["jobs"] if row["state"] == "running" and row["server"]}
+        if row["state"] == "running" and server:
+            homes[row["index"]] = server
+        elif row["state"] == "done" and server in used:
+            during = used[server][bisect_left(times[server], began) : bisect_right(times[server], ended)]
+            if during:
+                grew = max(during) - min(used[server])
+                last.setdefault(server, deque(maxlen=REMEMBERED)).append((row["index"], grew))
+    for index, grew in (each for found in last.values() for each in found):
+        learned.learn(job_of(index), grew)
+    return homes

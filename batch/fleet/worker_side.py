@@ -17,6 +17,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from ...version import __version__
 from ..client import Client
+from ..errors import ClientError
 from ..joblist.job import Job
 from ..runner.events import Tell
 from ..runner.options import RunOptions
@@ -140,6 +141,15 @@ class MachinePlugin(WorkerPlugin):
         if lease in self._stops:
             self._stops[lease].set()
 
+    def foretell(self, graph: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the server says that a graph would need; None where it cannot tell."""
+        try:
+            answer = Client(self.url, LOOK_TIMEOUT).call("POST", "/resource_gate/predictions", {"prompt": graph})
+        except ClientError:  # a stock server, an older one, one that is busy: what the batch has learned must do
+            return None
+        need = answer.get("need") if isinstance(answer, Mapping) else None
+        return need if isinstance(need, Mapping) else None
+
     def _look(self, worker: Worker) -> None:
         client = Client(self.url, LOOK_TIMEOUT)
         while not self._ending.wait(0.0 if worker.status.name == "running" else 0.1):
@@ -191,6 +201,12 @@ def run_order(order: Order) -> dict[str, Any]:
 def stop_lease(lease: str, dask_worker: Any = None) -> None:
     """Stop a job on the worker that this is called on."""
     dask_worker.plugins[NAME].stop(lease)
+
+
+async def foretell(graph: Mapping[str, Any], dask_worker: Any = None) -> Mapping[str, Any] | None:
+    """Ask the server of the worker that this is called on."""
+    told: Mapping[str, Any] | None = await asyncio.to_thread(dask_worker.plugins[NAME].foretell, graph)
+    return told
 
 
 async def at_desk(function: Callable[..., Any], arguments: tuple[Any, ...], dask_worker: Any = None) -> Any:

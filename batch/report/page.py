@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import PurePath
 from string import Template
@@ -13,21 +14,21 @@ from ..progress.wording import duration, size
 from .plot import legend, memory_plot
 from .style import STYLE
 
-PAGE = Template("""<!doctype html>
+TOP = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>$title</title><style>$style</style></head><body>
 <h1>$title</h1>
 <div class="mute">$about</div>
 <dl>$facts</dl>
-$plot
-$failures
+""")
+JOBS = Template("""
 <h2>Jobs</h2>
 <div class="scroll"><table><thead><tr>$head</tr></thead><tbody>
-$rows
-</tbody></table></div>
-</body></html>
 """)
+BOTTOM = """</tbody></table></div>
+</body></html>
+"""
 HEAD = (
     ("#", "n"), ("Job", ""), ("State", ""), ("Time", "n"), ("Waited", "n"), ("Tries", "n"), ("Peak RAM", "n"),
     ("Peak VRAM", "n"), ("Server", ""), ("Outputs, errors, actions", ""),
@@ -40,19 +41,26 @@ def page(data: Mapping[str, Any]) -> str:
     Args:
         data: what the journal's `report()` returns.
     """
-    batch, jobs = data.get("batch") or {}, list(data.get("jobs") or ())
+    return "".join(pieces(data))
+
+
+def pieces(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the page piece by piece. Goes through the jobs and samples of `data` several times, and keeps none."""
+    batch = data.get("batch") or {}
     title = escape(f"Batch {_name(batch.get('workflow')) or batch.get('id') or ''}".strip())
+    facts = "".join(_fact(name, value, kind) for name, value, kind in _facts(batch, data))
+    yield TOP.substitute(title=title, style=STYLE, about=_about(batch), facts=facts)
     drawing = memory_plot(data)
-    return PAGE.substitute(
-        title=title,
-        style=STYLE,
-        about=_about(batch),
-        facts="".join(_fact(name, value, kind) for name, value, kind in _facts(batch, jobs)),
-        plot=f'<h2>Memory</h2>{_keys(data)}<div class="scroll">{drawing}</div>' if drawing else "",
-        failures=_failures(jobs),
-        head="".join(f'<th class="{kind}" scope="col">{escape(name)}</th>' for name, kind in HEAD),
-        rows="\n".join(_row(job) for job in jobs),
-    )
+    yield f'<h2>Memory</h2>{_keys(data)}<div class="scroll">{drawing}</div>' if drawing else ""
+    yield from _failures(data)
+    yield JOBS.substitute(head="".join(f'<th class="{kind}" scope="col">{escape(name)}</th>' for name, kind in HEAD))
+    for job in _jobs(data):
+        yield f"{_row(job)}\n"
+    yield BOTTOM
+
+
+def _jobs(data: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    return data.get("jobs") or ()
 
 
 def _about(batch: Mapping[str, Any]) -> str:
@@ -69,7 +77,7 @@ def _about(batch: Mapping[str, Any]) -> str:
     return escape("; ".join(parts))
 
 
-def _facts(batch: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, str, str]]:
+def _facts(batch: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     done, failed, total = (int(batch.get(key) or 0) for key in ("done", "failed", "total"))
     yield "Done", f"{done} of {total}", "ok" if done == total else ""
     yield "Failed", str(failed), "bad" if failed else ""
@@ -78,13 +86,17 @@ def _facts(batch: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> Itera
     yield "Tried again", str(int(batch.get("retried") or 0)), ""
     if batch.get("started_at") and batch.get("ended_at"):
         yield "Took", duration(float(batch["ended_at"]) - float(batch["started_at"])), ""
-    times = sorted(float(job["seconds"]) for job in jobs if job.get("state") == "done" and job.get("seconds"))
+    times, peak = array("d"), 0.0
+    for job in _jobs(data):
+        peak = max(peak, float(job.get("peak_ram") or 0))
+        if job.get("state") == "done" and job.get("seconds"):
+            times.append(float(job["seconds"]))
     if times:
-        yield "A job, middle", duration(times[len(times) // 2]), ""
-        yield "Longest", duration(times[-1]), ""
-    peaks = [float(job["peak_ram"]) for job in jobs if job.get("peak_ram")]
-    if peaks:
-        yield "Highest RAM", size(max(peaks)), ""
+        ordered = sorted(times)
+        yield "A job, middle", duration(ordered[len(ordered) // 2]), ""
+        yield "Longest", duration(ordered[-1]), ""
+    if peak:
+        yield "Highest RAM", size(peak), ""
 
 
 def _fact(name: str, value: str, kind: str) -> str:
@@ -101,12 +113,14 @@ def _keys(data: Mapping[str, Any]) -> str:
     return f"<div>{''.join(lines)}{text}</div>"
 
 
-def _failures(jobs: Sequence[Mapping[str, Any]]) -> str:
-    failed = [job for job in jobs if job.get("state") == "failed"]
-    if not failed:
-        return ""
-    items = "".join(f"<li><b>{escape(str(job.get('name', '')))}</b>: {_error(job)}</li>" for job in failed)
-    return f'<h2 class="bad">Failed</h2><ul>{items}</ul>'
+def _failures(data: Mapping[str, Any]) -> Iterator[str]:
+    failed = 0
+    for job in _jobs(data):
+        if job.get("state") == "failed":
+            yield "" if failed else '<h2 class="bad">Failed</h2><ul>'
+            yield f"<li><b>{escape(str(job.get('name', '')))}</b>: {_error(job)}</li>"
+            failed += 1
+    yield "</ul>" if failed else ""
 
 
 def _error(job: Mapping[str, Any]) -> str:

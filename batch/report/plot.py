@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 from typing import Any
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT = 960, 44, 104, 8, 220
@@ -37,23 +39,17 @@ class _Scale:
 
 def memory_plot(data: Mapping[str, Any]) -> str:
     """Return the SVG element; empty where nothing of time is known."""
-    samples = [each for each in data.get("samples") or () if each.get("fraction") is not None]
-    jobs = [each for each in data.get("jobs") or () if each.get("started_at")]
-    moments = [float(each["time"]) for each in samples]
-    moments += [float(moment) for each in jobs for moment in (each["started_at"], each.get("ended_at")) if moment]
-    if not moments:
+    moments = _moments(data)
+    if moments is None:
         return ""
-    scale = _Scale(min(moments), max(moments))
-    servers = list(
-        dict.fromkeys([str(s.get("server", "")) for s in samples] + [str(j.get("server", "")) for j in jobs])
-    )
-    lanes, rows = _lanes(jobs, scale)
+    scale = _Scale(*moments)
+    servers = list(dict.fromkeys(str(each.get("server", "")) for each in chain(_samples(data), _bars(data))))
+    lanes, rows = _lanes(_bars(data), scale)
     axis = TOP + HEIGHT + GAP + rows * (LANE + GAP)
     parts = [*_grid(scale, axis), *_tiers(data.get("tiers") or {}, scale)]
     for number, server in enumerate(servers):
-        points = [
-            (float(each["time"]), float(each["fraction"])) for each in samples if each.get("server", "") == server
-        ]
+        own = (each for each in _samples(data) if each.get("server", "") == server)
+        points = [(float(each["time"]), float(each["fraction"])) for each in own]
         if points:
             parts.append(_line(points, number, server, scale))
     parts += lanes
@@ -103,11 +99,39 @@ def _grid(scale: _Scale, axis: float) -> Iterable[str]:
         yield f'<text class="axis mid" x="{x:.1f}" y="{axis + 14:.1f}">{clock}</text>'
 
 
-def _lanes(jobs: Sequence[Mapping[str, Any]], scale: _Scale) -> tuple[list[str], int]:
-    """Draw when each job ran; jobs at the same time lie below each other. Returns the bars and the rows they take."""
+def _samples(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (each for each in data.get("samples") or () if each.get("fraction") is not None)
+
+
+def _bars(data: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """Jobs that have begun, by the time they did; a journal gives them in that order."""
+    if "bars" in data:
+        found: Iterable[Mapping[str, Any]] = data["bars"]
+        return found
+    begun = (each for each in data.get("jobs") or () if each.get("started_at"))
+    return sorted(begun, key=lambda each: float(each["started_at"]))
+
+
+def _moments(data: Mapping[str, Any]) -> tuple[float, float] | None:
+    """First and last moment that anything is known of."""
+    first, last = math.inf, -math.inf
+    for each in _samples(data):
+        first, last = min(first, float(each["time"])), max(last, float(each["time"]))
+    for each in _bars(data):
+        began = float(each["started_at"])
+        first, last = min(first, began), max(last, began, float(each.get("ended_at") or began))
+    return None if first > last else (first, last)
+
+
+def _lanes(jobs: Iterable[Mapping[str, Any]], scale: _Scale) -> tuple[list[str], int]:
+    """Draw when each job ran; jobs at the same time lie below each other. Returns the bars and the rows they take.
+
+    Of many jobs within one unit of the drawing the first is drawn, and each that ended otherwise.
+    """
     free: list[float] = []
-    bars = []
-    for job in sorted(jobs, key=lambda each: float(each["started_at"])):
+    bars: list[str] = []
+    drawn: dict[tuple[int, str], int] = {}
+    for job in jobs:
         start, end = float(job["started_at"]), float(job.get("ended_at") or scale.end)
         row = next((number for number, until in enumerate(free) if until <= start), len(free))
         if row == len(free):
@@ -115,6 +139,10 @@ def _lanes(jobs: Sequence[Mapping[str, Any]], scale: _Scale) -> tuple[list[str],
         free[row] = end
         if row >= MAX_LANES:
             continue
+        key, unit = (row, str(job.get("state", ""))), int(scale.x(end))
+        if drawn.get(key) == unit:
+            continue
+        drawn[key] = unit
         x, width = scale.x(start), max(1.0, scale.x(end) - scale.x(start) - 0.5)
         y = TOP + HEIGHT + GAP + row * (LANE + GAP) + GAP
         state = escape(str(job.get("state", "")))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .page import page
+from .page import pieces
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
@@ -28,15 +28,31 @@ def write_report(data: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
         OSError: they cannot be written there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
-    return _replace(folder / JSON_NAME, text), _replace(folder / HTML_NAME, page(data))
+    return _replace(folder / JSON_NAME, _json(data)), _replace(folder / HTML_NAME, pieces(data))
 
 
-def _replace(path: Path, text: str) -> Path:
+def _json(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the report as one JSON object, a job a line: a long batch is never whole in memory."""
+    yield f'{{\n"batch": {_dumped(data["batch"])},\n"tiers": {_dumped(data["tiers"])}'
+    for name in ("jobs", "samples"):
+        between = ""
+        yield f',\n"{name}": ['
+        for entry in data[name]:
+            yield f"{between}\n{_dumped(entry)}"
+            between = ","
+        yield "\n]"
+    yield "\n}\n"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _replace(path: Path, text: Iterable[str]) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines(text)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

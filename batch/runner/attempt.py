@@ -118,7 +118,7 @@ class Attempts:
             if graph is None:
                 graph = self._graph()
             told = {"index": self._job.index, "attempt": self._number, "id": self.prompt.id}
-            self._server.listen()
+            self._server.events.before_prompt()
             self._tell(event("submitted", **told, server=self._server.name))
             try:
                 self.prompt.send(graph)

@@ -23,8 +23,8 @@ BEHIND = 5.0
 BLIND = (0.05, 1.0)
 """Seconds between two looks with no socket, or before it has told of the prompt: the first, growing to the last."""
 GROWTH = 1.5
-SILENT = 3.0
-"""Seconds after which an end that no event told says that the socket is silent: what is lost comes no later."""
+DRAIN = 0.5
+"""Seconds to wait for the event of an end that a look has found first: it was sent before, and only overtaken."""
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events: a sampler tells every step."""
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
@@ -46,7 +46,9 @@ class Follower:
         self._timeout, self._memory = timeout, memory
         self._prompt: Prompt | None = None
         self._look_at = 0.0
-        self._heard = False
+        self._heard = self._end_told = False
+        self._expected = 0
+        """Number of the connection that was open when the prompt had not ended yet; 0: none."""
         self._blind = BLIND[0]
         self._began: float | None = None
         self._why = ""
@@ -63,27 +65,30 @@ class Follower:
             StoppedNow: the stop was asked for.
             ServerGone, ServerSilent: as their names say.
         """
+        events = self._server.events
         if self._prompt is not prompt:
             self._prompt, self._began = prompt, None
-        self._blind, self._heard = BLIND[0], False
+        self._expected = prompt.sent_over
+        self._blind, self._heard, self._end_told = BLIND[0], False, False
         since = time.monotonic()
-        self._look_at = since + (BLIND[0] if self._server.listen() else 0.0)
+        self._look_at = since + (BLIND[0] if events.within_prompt() else 0.0)
         try:
             while True:
                 if self._stop.is_set():
                     raise StoppedNow
-                ended = self._listen(prompt) if self._server.listen() else self._sleep()
+                ended = self._listen(prompt) if events.within_prompt() else self._sleep()
                 self._memory.look_if_due()
                 now = time.monotonic()
                 if ended or now >= self._look_at:
                     end = self._look(prompt)
                     if end is not None:
-                        if not ended and now - since > SILENT:
+                        if not self._end_told and self._is_silent(prompt):
                             self._server.is_silent(self._tell)
                         return end
+                    self._expected = events.connection
                     # The end is told a moment before it is in the history; then it is asked for at short intervals.
                     self._blind = BLIND[0] if ended else min(self._blind * GROWTH, BLIND[1])
-                    patient = self._heard and not ended and self._server.listen()
+                    patient = self._heard and not ended and events.connection > 0
                     self._look_at = time.monotonic() + (BEHIND if patient else self._blind)
                 if self._timeout and self._began is not None and now - self._began > self._timeout:
                     raise JobTimeout(f"it has not ended after {self._timeout:.0f} s")
@@ -97,14 +102,17 @@ class Follower:
 
     def _listen(self, prompt: Prompt) -> bool:
         """Take one event; whether it says that our prompt has ended."""
-        said = self._server.next_event(max(0.0, min(LISTEN, self._look_at - time.monotonic())))
+        said = self._server.events.next_event(max(0.0, min(LISTEN, self._look_at - time.monotonic())))
         if said is None:
+            if not self._server.events.connection:  # what was told meanwhile is lost, so look at once
+                self._heard, self._blind, self._look_at = False, BLIND[0], time.monotonic()
             return False
         data, kind = said["data"], said.get("type")
         if data.get("prompt_id") != prompt.id:
             return False
         self._heard = True
-        if kind in ENDS or (kind == "executing" and data.get("node") is None):
+        if _tells_end(said):
+            self._end_told = True
             return True
         self._runs()
         if kind == "progress":
@@ -112,6 +120,18 @@ class Follower:
         elif kind == "executing":
             self._progress(str(data["node"]), {})
         return False
+
+    def _is_silent(self, prompt: Prompt) -> bool:
+        """Whether the end, which a look has found, should have been told by the connection and is not."""
+        events = self._server.events
+        if prompt.sent_as != events.id or self._expected != events.connection:
+            return False  # it was sent by another runner, or the connection was opened too late for it
+        give_up = time.monotonic() + DRAIN
+        while events.connection and (left := give_up - time.monotonic()) > 0:
+            said = events.next_event(left)
+            if said is not None and said["data"].get("prompt_id") == prompt.id and _tells_end(said):
+                return False
+        return events.connection > 0
 
     def _look(self, prompt: Prompt) -> JobEnd | None:
         """Ask queue and history.
@@ -150,3 +170,7 @@ class Follower:
             label = f"{node} {self._job.graph.get(node, {}).get('class_type', '')}".strip()
             value, most = data.get("value"), data.get("max")
             self._tell(event("progress", index=self._job.index, node=label, value=value, max=most))
+
+
+def _tells_end(said: Mapping[str, Any]) -> bool:
+    return said.get("type") in ENDS or (said.get("type") == "executing" and said["data"].get("node") is None)

@@ -7,13 +7,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...gate.journal_lock import JournalLock, Taken
 from ..joblist.job import InputFile, Job, JobList
-from .journal_report import report
+from .journal_report import Rows, report
 from .journal_schema import JournalError, open_file
 from .result import STOPPED, JobResult
 
@@ -201,11 +201,20 @@ class Journal:
             states.update(self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
         return states
 
+    @contextmanager
+    def reported(self) -> Iterator[dict[str, Any]]:
+        """All of it as it is now, while the block runs; jobs and samples are read as they are gone through.
+
+        See `journal_report`; what is going on is written meanwhile, and is not in it.
+        """
+        with closing(open_file(self.folder, create=False)) as database:
+            database.execute("BEGIN")
+            yield report(database)
+
     def report(self) -> dict[str, Any]:
-        """All of it, for `report.json` and for people; see `journal_report`."""
-        meta = self.meta
-        with self._one:
-            return report(self._database, meta)
+        """All of it, in memory."""
+        with self.reported() as told:
+            return {name: list(value) if isinstance(value, Rows) else value for name, value in told.items()}
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

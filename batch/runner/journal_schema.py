@@ -12,6 +12,8 @@ VERSION = 1
 """Of the tables; in SQLite's `user_version`."""
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for a reader's lock: `batch status` beside a running batch holds one for milliseconds."""
+CACHE = 256
+"""KiB of pages in memory: rows are read once, by their index, and need not be kept (SQLite's default is 2 MB)."""
 
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -65,6 +67,7 @@ def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
         # WAL: who asks for the status never waits for the runner. FULL: a commit survives a power cut.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{CACHE}")
         if create:
             database.execute("BEGIN")
             for statement in SCHEMA:

@@ -35,6 +35,10 @@ class Prompt:
         self._server = server
         self.id = id
         self._in_doubt = False
+        self.sent_as = ""
+        """The id under which its events come; empty where another runner has sent it."""
+        self.sent_over = 0
+        """Number of the connection that was open when it was sent; 0: none."""
 
     def known(self) -> bool:
         """Whether the server has it: queued, running, or ended. One it keeps in its journal is put back by this.
@@ -55,9 +59,10 @@ class Prompt:
             PromptRefused: it is not valid.
             ServerGone, ServerSilent: it may have arrived or not: ask `known` next.
         """
-        client = self._server.client
+        events = self._server.events
+        self.sent_as, self.sent_over = events.id, events.connection
         try:
-            client.submit(graph, self.id, self._server.client_id)
+            self._server.client.submit(graph, self.id, self.sent_as)
         except (ServerGone, ServerSilent):
             self._in_doubt = True
             time.sleep(DOUBT)  # what the server is still reading is in its queue by then

@@ -20,6 +20,8 @@ PING = 20.0
 """Seconds between two pings, and for the answer to one: so a connection whose other end is gone is found dead."""
 MAX_MESSAGE = 64 << 20
 """Bytes of one message: nodes send previews as they like; they are dropped, but must not break the connection."""
+MOST_DRAINED = 10_000
+"""Messages thrown away at a time: a server may send as fast as they are read."""
 
 
 class SocketGone(Exception):  # noqa: N818 - it names what happened, as a person would
@@ -68,19 +70,32 @@ class EventSocket:
         Raises:
             SocketGone: the connection has ended.
         """
-        try:
-            message = self._connection.recv(timeout)
-        except TimeoutError:
-            return None
-        except (OSError, WebSocketException) as error:
-            raise SocketGone(str(error) or type(error).__name__) from error
+        message = self._receive(timeout)
         if not isinstance(message, str):
-            return None  # a preview
+            return None  # nothing, or a preview
         try:
             said = json.loads(message)
         except ValueError:
             return None
         return said if isinstance(said, dict) and isinstance(said.get("data"), dict) else None
+
+    def drain(self) -> None:
+        """Throw away what has come so far.
+
+        Raises:
+            SocketGone: the connection has ended.
+        """
+        for _ in range(MOST_DRAINED):
+            if self._receive(0.0) is None:
+                return
+
+    def _receive(self, timeout: float) -> str | bytes | None:
+        try:
+            return self._connection.recv(timeout)
+        except TimeoutError:
+            return None
+        except (OSError, WebSocketException) as error:
+            raise SocketGone(str(error) or type(error).__name__) from error
 
     def close(self) -> None:
         """End it, without waiting for a server that may not answer."""

@@ -14,7 +14,7 @@ import pytest
 from resource_gate.batch.fleet.dispatcher import Dispatcher
 from resource_gate.batch.fleet.learned_need import LearnedNeed
 from resource_gate.batch.fleet.machine import Memory, Reading
-from resource_gate.batch.fleet.messages import Broken, Ended, Left, Message, Seen, Told
+from resource_gate.batch.fleet.messages import Broken, Ended, Foretold, Left, Message, Seen, Told
 from resource_gate.batch.fleet.roster import Roster
 from resource_gate.batch.joblist.job import Job, JobList
 from resource_gate.batch.runner.journal import Journal
@@ -71,12 +71,20 @@ class Hands:
         self.attempts: list[int] = []
         self.leases: dict[str, tuple[str, str]] = {}
         self.dropped: list[str] = []
+        self.asked: list[tuple[str, str]] = []
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         self.given.append((job.name, machine))
         self.attempts.append(first_attempt)
         self.leases[lease] = job.name, machine
         self.answer(lease, job.name, machine)
+
+    def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
+        self.asked.append((machine, key))
+        self.inbox.put(Foretold(machine, key, self.foretells(machine, graph)))
+
+    def foretells(self, machine: str, graph: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return None
 
     def drop(self, lease: str) -> None:
         self.dropped.append(self.leases[lease][0])

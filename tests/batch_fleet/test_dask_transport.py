@@ -14,8 +14,8 @@ from distributed.scheduler import KilledWorker
 
 from resource_gate.batch.fleet.dask_transport import DaskTransport
 from resource_gate.batch.fleet.machine import Reading
-from resource_gate.batch.fleet.messages import Broken, Ended, Left, Seen, Told
-from resource_gate.batch.fleet.worker_side import LOOKS, as_dict, at_desk, stop_lease
+from resource_gate.batch.fleet.messages import Broken, Ended, Foretold, Left, Seen, Told
+from resource_gate.batch.fleet.worker_side import LOOKS, as_dict, at_desk, foretell, stop_lease
 from resource_gate.batch.joblist.job import InputFile, Job
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.result import INPUT, JobResult
@@ -76,6 +76,8 @@ class FakeClient:
         if function is stop_lease:
             self.stopped.append(arguments[0])
             return {}
+        if function is foretell:
+            return {workers[0]: {"ram": 7, "of": arguments[0]}}
         assert function is at_desk
         return {workers[0]: arguments[0](self.folder, *arguments[1])}
 
@@ -240,3 +242,15 @@ def test_a_way_that_breaks_while_outputs_come_does_not_end_the_job(elsewhere):
     elsewhere.client.unreachable = True
     future.become("finished", as_dict(JobResult(True, outputs=(Path("clip.mp4"),))))
     assert elsewhere.next(Broken).lease == "lease"
+
+
+def test_a_machines_server_is_asked_through_its_worker_and_what_cannot_be_asked_foretells_nothing(way):
+    way.client.look()
+    way.next(Seen)
+    way.transport.ask("a", "key", {"1": {}})
+    assert way.next(Foretold) == Foretold("a", "key", {"ram": 7, "of": {"1": {}}})
+    way.transport.ask("never seen", "key", {})
+    assert way.next(Foretold) == Foretold("never seen", "key", None)
+    way.client.unreachable = True
+    way.transport.ask("a", "other", {})
+    assert way.next(Foretold) == Foretold("a", "other", None)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import pickle
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,3 +131,43 @@ def test_a_result_survives_being_sent():
         False, "bug", "why", "5 X", 2, 3.0, 1.0, 99, {"vram0": 1}, (Path("a") / "b.mp4",), "server", ("freed",)
     )
     assert as_result(as_dict(result)) == result
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers each POST with what its server was given."""
+
+    def do_POST(self) -> None:
+        self.server.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        body = json.dumps(self.server.answer).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "told"),
+    [
+        (200, {"need": {"ram": 5, "known": True}}, {"ram": 5, "known": True}),
+        (200, {"need": None}, None),
+        (200, ["another program"], None),
+        (404, {}, None),
+        (405, {}, None),
+        (429, {"error": {}}, None),
+    ],
+)
+def test_the_server_is_asked_what_a_graph_would_need_and_may_say_nothing(tmp_path, status, answer, told):
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        server.asked, server.status, server.answer = [], status, answer
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        plugin = MachinePlugin("a", f"http://127.0.0.1:{server.server_port}", tmp_path)
+        assert plugin.foretell({"1": {}}) == told
+        server.shutdown()
+    assert server.asked == [("/resource_gate/predictions", {"prompt": {"1": {}}})]
+
+
+def test_a_server_that_is_gone_foretells_nothing(plugin):
+    assert plugin.foretell({}) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,48 @@ def test_both_files_are_written_whole(report: Report, tmp_path: Path) -> None:
 def test_ten_thousand_jobs_make_a_page(report: Report) -> None:
     report["jobs"] = [{**report["jobs"][0], "index": number} for number in range(10_000)]
     assert len(read(report).rows) == 10_001
+
+
+def test_a_long_batch_is_written_without_being_in_memory(report: Report, tmp_path: Path) -> None:
+    alive: set[int] = set()
+    most = 0
+
+    class Counted(dict[str, Any]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            nonlocal most
+            alive.add(id(self))
+            most = max(most, len(alive))
+
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    class Jobs:
+        def __iter__(self) -> Iterator[Counted]:
+            start = report["batch"]["started_at"]
+            for index in range(3000):
+                own = {
+                    "index": index,
+                    "name": f"job{index}",
+                    "started_at": start + index,
+                    "ended_at": start + index + 1,
+                }
+                yield Counted({**first, **own})
+
+    first = report["jobs"][0]
+    as_json, as_html = write_report({**report, "jobs": Jobs(), "bars": Jobs()}, tmp_path)
+    assert len(json.loads(as_json.read_text())["jobs"]) == 3000
+    assert as_html.read_text().count("<tr>") == 3001
+    assert most <= 5
+
+
+def test_jobs_too_short_to_be_told_apart_are_drawn_once_and_each_failure_among_them(report: Report) -> None:
+    start = report["batch"]["started_at"]
+    report["samples"] = []
+    jobs = [{**report["jobs"][0], "started_at": start + n, "ended_at": start + n + 1} for n in range(50_000)]
+    jobs[25_000]["state"] = "failed"
+    report["jobs"] = jobs
+    drawing = ElementTree.fromstring(memory_plot(report))
+    states = [(rect.get("class") or "").split()[1] for rect in drawing.iter("rect")]
+    assert states.count("failed") == 1
+    assert len(states) < WIDTH

@@ -76,6 +76,8 @@ class FakeServer:
         self.frees: list[Any] = []
         self.interrupts: list[Any] = []
         self.events = True
+        self.asked = 0
+        """How often it was asked for its queue."""
         self.ram = [0.5]
         """Fractions of RAM in use, one a look; the last stays."""
         self.worker_alive = True
@@ -84,7 +86,16 @@ class FakeServer:
         self.restorable: dict[str, Outcome] = {}
         self.quarantined: list[dict[str, Any]] = []
         self.arguments: list[str] = []
+        self.clients: dict[str, str] = {}
+        """Prompt → the client it was sent by, who alone hears of it."""
+        self.connected: list[str] = []
+        """Ids of all WebSockets there ever were, in the order of their opening."""
+        self.keeps_ended = False
+        """The handler of a WebSocket that has ended goes on until this is false."""
+        self.ended = 0
+        """Handlers that have ended."""
         self._sockets: dict[str, web.WebSocketResponse] = {}
+        self._transports: list[asyncio.Transport] = []
         self._sending: set[asyncio.Future[None]] = set()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -146,28 +157,53 @@ class FakeServer:
         await web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True).start()
         ready.set()
         await self._stop.wait()
+        self.keeps_ended = False
         for one in list(self._sockets.values()):
             await one.close()
         await runner.cleanup()
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """As ComfyUI's: who ends takes the id off, even where it is another's by then."""
         one = web.WebSocketResponse()
         await one.prepare(request)
-        self._sockets[request.query["clientId"]] = one
-        async for message in one:
-            if message.type is WSMsgType.CLOSE:
-                break
+        sid = request.query["clientId"]
+        self._sockets.pop(sid, None)
+        self._sockets[sid] = one
+        self.connected.append(sid)
+        assert request.transport is not None
+        self._transports.append(request.transport)
+        try:
+            async for message in one:
+                if message.type is WSMsgType.CLOSE:
+                    break
+        finally:
+            while self.keeps_ended:
+                await asyncio.sleep(0.005)
+            self._sockets.pop(sid, None)
+            self.ended += 1
         return one
 
-    def _tell(self, kind: str, **data: Any) -> None:
-        if self.events:
-            for one in self._sockets.values():
-                if not one.closed:
-                    task = asyncio.ensure_future(one.send_str(json.dumps({"type": kind, "data": data})))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
+    def cut(self) -> None:
+        """Break the WebSockets, as a network does."""
+        for transport in self._transports:
+            self._loop.call_soon_threadsafe(transport.abort)
+        self._transports.clear()
+
+    def progress(self, prompt_id: str, step: int) -> None:
+        """Tell a node's last step."""
+        said = {"node": "1", "value": step, "max": step}
+        self._loop.call_soon_threadsafe(lambda: self._tell("progress", prompt_id, **said))
+
+    def _tell(self, kind: str, prompt_id: str, **data: Any) -> None:
+        one = self._sockets.get(self.clients.get(prompt_id, ""))
+        if self.events and one is not None and not one.closed:
+            text = json.dumps({"type": kind, "data": {"prompt_id": prompt_id, **data}})
+            task = asyncio.ensure_future(one.send_str(text))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def _get_queue(self, _: web.Request) -> web.Response:
+        self.asked += 1
         rows = {"queue_running": self.running, "queue_pending": self.pending}
         return web.json_response({k: [[n, i] for n, i in enumerate(v)] for k, v in rows.items()})
 
@@ -185,6 +221,7 @@ class FakeServer:
         outcome = self.outcomes.pop(0) if self.outcomes else self.default
         self.sent.append(body["prompt_id"])
         self.graphs.append(body["prompt"])
+        self.clients[body["prompt_id"]] = body["client_id"]
         if outcome.kind.isdigit():
             return web.Response(status=int(outcome.kind), text="no luck today")
         if outcome.kind == "refused":
@@ -341,7 +378,7 @@ def runs(options: RunOptions) -> Iterator[Callable[..., Runs]]:
     servers: list[Server] = []
 
     def make(fake: FakeServer, listen: bool = True, **changes: Any) -> Runs:
-        servers.append(Server(fake.url) if listen else Server(fake.url, open_socket=None))
+        servers.append(Server(fake.url, reuse_after=0.05) if listen else Server(fake.url, open_socket=None))
         return Runs(servers[-1], RunOptions(**{**vars(options), **changes}))
 
     yield make

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -248,17 +247,6 @@ def test_a_job_that_takes_too_long_is_taken_off(fake, runs, job, outcome):
 def test_a_silent_socket_or_none_at_all_ends_the_job_all_the_same(fake, runs, job, listen):
     fake.events = False
     assert runs(fake, listen=listen)(job()).ok
-
-
-def test_a_socket_that_is_silent_for_long_is_noticed_and_said(fake, runs, job, outcome, until):
-    fake.events = False
-    fake.default = outcome("hold")
-    run = runs(fake)
-    answer = run.background(job())
-    until(lambda: fake.running)
-    threading.Timer(3.2, fake.finish, [fake.sent[0]]).start()
-    assert answer().ok
-    assert "fell silent" in run.of("note")[0]["text"]
 
 
 def test_what_a_stock_server_lacks_is_said_once(stock, runs, job):

@@ -14,7 +14,21 @@ FUZZ = settings.get_profile("fuzz")
 
 OURS = "/resource_gate/"
 FIELDS = sorted(
-    {"level", "goal_bytes", "ids", "id", "discard", "since", "points", "limit", "before", "watch", "dry_run", "fields"}
+    {
+        "level",
+        "goal_bytes",
+        "ids",
+        "id",
+        "discard",
+        "since",
+        "points",
+        "limit",
+        "before",
+        "watch",
+        "dry_run",
+        "fields",
+        "outputs",
+    }
 )
 QUEUE_FIELDS = ["prompt", "client_id", "prompt_id", "number", "front", "extra_data", "clear", "delete"]
 WORDS = st.sampled_from(
@@ -69,7 +83,8 @@ def test_every_route_of_ours_is_known_to_the_fuzzer(served):
 @given(data=st.data())
 def test_a_post_of_any_json_is_answered(served, data):
     path = data.draw(st.sampled_from([p for m, p in served.paths if m == "POST"]))
-    body = data.draw(settings_change | near if path.endswith("settings") else near | values)
+    fitting = {"settings": settings_change, "predictions": st.fixed_dictionaries({"prompt": graphs})}
+    body = data.draw(near | fitting.get(path.rpartition("/")[2], values))
     answer = checked(served.post(path, body), path)
     assert answer.status in (200, 400, 409)
     if answer.status == 400:

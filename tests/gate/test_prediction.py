@@ -175,3 +175,24 @@ def test_a_prompt_that_chooses_its_size_is_expected_to_choose_as_last_time_not_a
     machine.wait(1)
     prediction.ended(Outcome("a", True), brake(65 * 0.02 * GB))
     assert prediction.need(Job("next", 0, graph, ("save",))).ram_mean == pytest.approx(1.3 * GB, rel=0.1)
+
+
+def test_a_graph_from_outside_is_foretold_as_if_it_were_queued_and_leaves_no_trace(prediction, machine):
+    for n in range(3):
+        run(prediction, machine, str(n))
+    one = job("next")
+    told = prediction.foretell(one.graph, one.outputs)
+    assert told == prediction.foretell(one.graph, one.outputs) == prediction.need(one)
+    assert prediction.seconds("foretold") is None
+    assert prediction.foretell({"1": {"class_type": "Never", "inputs": {}}}).known is False
+
+
+def test_a_graph_from_outside_that_breaks_the_prediction_turns_nothing_off(prediction, machine):
+    with pytest.raises(AttributeError):
+        prediction.foretell({"1": {"class_type": "EmptyImage", "inputs": 5}})
+    assert prediction.problem is None and prediction.need(job("a")) is not None
+
+
+def test_where_the_user_wants_no_prediction_nothing_is_foretold(prediction, machine):
+    machine.set(gate={"predict": False})
+    assert prediction.foretell(job("a").graph) is None

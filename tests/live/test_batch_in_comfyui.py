@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,17 +67,21 @@ class Proxy:
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut(self) -> int:
-        """Break every connection; return how many there were."""
-        cut = list(self._open)
+    def cut(self) -> None:
+        """Break every connection, as soon as there is one: what is read of a batch is behind what it does."""
+        give_up = time.monotonic() + PATIENCE
+        while not (cut := list(self._open)):
+            assert time.monotonic() < give_up, "there never was a connection to cut"
+            time.sleep(0.005)
         for one in cut:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        return len(cut)
 
     def close(self) -> None:
         self._listener.close()
-        self.cut()
+        for one in list(self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -191,18 +196,21 @@ def test_a_folder_of_clips_is_done_through_two_kills_and_three_cuts(
     proxy = Proxy(port)
     batch = Batch(tmp_path, tmp_path / "clips", proxy.url)
     left = [(3, "kill"), (6, "cut"), (9, "cut"), (12, "kill"), (16, "cut")]
-    seen = []
+    seen, broken = [], []
     for event in batch.events():
         seen.append(event)
         if left and event["event"] == "progress" and event["index"] >= left[0][0]:
+            broken.append(event["index"])
             if left.pop(0)[1] == "cut":
-                assert proxy.cut() > 0
+                proxy.cut()
             else:
                 for child in supervisor.children():
                     child.kill()
     told = batch.errors.read_text()
     assert batch.process.wait(30) == 0, told
     assert not left
+    heard = max(event["index"] for event in seen if event["event"] == "progress")
+    assert heard > broken[-1], "the last break left it deaf"
     assert {path.stem: frames_of(path) for path in batch.out.glob("*.mp4")} == {
         name: (frames, SCALED) for name, frames in clips.items()
     }
