@@ -16,6 +16,12 @@ ACCEPTED = (
     " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"
 )
 
+ADOPTED = (
+    "UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL"
+    f" WHERE id = ? AND session != ? AND state IN {LIVE}"
+)
+"""What an earlier process left is about to be in the queue of this one; of thousands at a time."""
+
 REMOVED = (
     "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?"
     " WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
@@ -57,6 +63,7 @@ PRUNE_GRAPHS = (
 BY_NAME = {
     "queued again": QUEUED_AGAIN,
     "accepted": ACCEPTED,
+    "adopted": ADOPTED,
     "removed": REMOVED,
     "started": STARTED,
     "put back": PUT_BACK,
