@@ -45,6 +45,21 @@ _ENDED = (
 
 ENDED = _ENDED.format(", graph = NULL, extra = NULL")
 
+RAN = (
+    "UPDATE jobs SET attempts = attempts + 1, started_at = ?, state = ?, ended_at = ?, seconds = ?, peak_ram = ?,"
+    " peak_vram = ?, error_type = ?, error = ?, node = ?, level = ?, actions = ?, freed = ?, graph = NULL, extra = NULL"
+    " WHERE seq = (SELECT seq FROM jobs WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
+    " ORDER BY number, seq LIMIT 1)"
+)
+"""`STARTED` and `ENDED` in one."""
+
+WHOLE = (
+    "INSERT INTO jobs (id, number, session, outputs, client, stripped, queued_at, title, attempts, started_at, state,"
+    " ended_at, seconds, peak_ram, peak_vram, error_type, error, node, level, actions, freed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""`ACCEPTED`, `STARTED` and `ENDED` in one."""
+
 FAILED = _ENDED.format("")
 """Its graph is kept: somebody may ask for it once more."""
 
@@ -59,6 +74,8 @@ PRUNE_GRAPHS = (
     "UPDATE jobs SET graph = NULL, extra = NULL WHERE state = 'failed' AND graph IS NOT NULL AND seq <= ("
     "SELECT seq FROM jobs WHERE state = 'failed' AND graph IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 )
+
+PRUNES = frozenset({PRUNE_NUMBER, PRUNE_AGE, PRUNE_GRAPHS})
 
 BY_NAME = {
     "queued again": QUEUED_AGAIN,
