@@ -33,10 +33,12 @@ from .instance import set_running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.history import History
+from .monitor.level import entry_of
 from .monitor.peak import PeakMeter
 from .monitor.process import ProcessReader
 from .monitor.ram import RamReader
 from .monitor.readings import Level, MemoryReading, Sample
+from .monitor.steady import SteadyReading
 from .nodes import batch_size, free_memory, resource_gate, resource_status
 from .nodes.passing import passing_nodes
 from .nodes.spec import PassNode
@@ -109,6 +111,7 @@ class Extension:
         self.prediction = Prediction(
             host.data_folder, lambda: self.settings, gpus=self._held.gpu_names, died=self._died_with
         )
+        glance = SteadyReading(self._ram.read, lambda limit: entry_of(Level.WARNING, limit, self.settings.ram))
         self.gate = Gate(
             Admission(
                 self.ladder,
@@ -116,6 +119,7 @@ class Extension:
                 lambda: self.settings,
                 forecast=self.prediction,
                 changed=self._gate_changed,
+                glance=glance,
             ),
             Brake(
                 self.ladder,
@@ -124,6 +128,7 @@ class Extension:
                 peak=PeakMeter(self._process, devices=host.device_peaks()),
                 resident=self._process.resident,
                 done=self._held.outputs_done,
+                glance=glance,
             ),
             BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,
@@ -187,7 +192,8 @@ class Extension:
         for problem in self.store.problems:
             log.warning("a setting was not taken: %s", problem)
         self.journal.open()
-        self.journal.write_behind(answers_wait=self.host.hold_answers(self.journal.on_disk))
+        can_wait = self.host.hold_answers(self._before_an_answer)
+        self.journal.write_behind(sync_each=self.settings.gate.answer_on_disk and not can_wait)
         self.prediction.open()
         self.host.attach(self.panel.listener)
         at_orderly_end(self._close_files)
@@ -301,6 +307,10 @@ class Extension:
         return self.store.view()
 
     # -- wiring
+
+    async def _before_an_answer(self) -> None:
+        if self.settings.gate.answer_on_disk:
+            await self.journal.on_disk()
 
     def _close_files(self) -> None:
         self.journal.close()

@@ -106,6 +106,9 @@ class Gate(Section):
     restore: Literal["ask", "now", "never"] = "ask"
     """What was queued when the last process ended: offer it, and put it back if nobody has opened the panel within a
     minute of the start; put it back at once; or leave it in the journal."""
+    answer_on_disk: bool = False
+    """Answer who queues a prompt only once the disk has it. Off: the answer comes at once, and a power cut (no crash,
+    no kill) can take what was queued in the last 0.1 s. On, each answer waits for the disk, often 1 ms."""
     predict: bool = True
     """Learn from each run what prompts like it need, and free so much before the next one starts."""
     too_large: Literal["run", "hold", "refuse"] = "run"

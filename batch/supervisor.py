@@ -192,7 +192,8 @@ class Supervisor:
         if delay is not None and end.reason in (Reason.LEAK, Reason.REBOOT):
             return f"{ended} It is started again now."
         if delay is not None:
-            return f"{ended} It is started again in {delay:.0f} s (restart {self._restarts.in_last_hour} in an hour)."
+            when = f"in {delay:.0f} s" if delay else "at once"
+            return f"{ended} It is started again {when} (restart {self._restarts.in_last_hour} in an hour)."
         if end.reason is Reason.ASKED:
             return ended
         if _is_final(end):

@@ -18,6 +18,9 @@ LOOK_EVERY = 3.0
 LOOK_AT_FIRST = 0.5
 """Seconds between two looks until the first answer: a queue that comes back starts its first job at once, and what the
 server held before that is what it is measured against. A refused connection costs nothing."""
+YOUNG_LOOKS = 40
+"""So many looks after the first answer come as often: in a life that ends soon, each job that it ended is to be known,
+for work that goes on is what lets the next start come at once."""
 LOOK_TIMEOUT = 10.0
 """Seconds for one answer: event loops were measured to stall for 1.3 s, ten leaves room for a busy disk."""
 FREE_TIMEOUT = 60.0
@@ -124,7 +127,7 @@ class Watcher:
 
     Args:
         url: the server's.
-        interval: seconds between two looks, at most `LOOK_AT_FIRST` until it answers.
+        interval: seconds between two looks, at most `LOOK_AT_FIRST` until it has answered `YOUNG_LOOKS` times.
         timeout: seconds for one answer.
     """
 
@@ -155,13 +158,14 @@ class Watcher:
 
     def _run(self) -> None:
         try:
-            stock, interval = False, min(self._interval, LOOK_AT_FIRST)
+            stock, interval, young = False, min(self._interval, LOOK_AT_FIRST), YOUNG_LOOKS
             while not self._stop.wait(interval):
                 freed = self._free.is_set() and self._ask_to_free()
                 look = look_at(self._client, stock=stock)
                 # A server does not change in this in one life, and need not be asked each time for what it has not.
                 stock = look.answer is Answer.STOCK
-                if stock or look.answer is Answer.GATE:
+                young -= look.answer is Answer.GATE
+                if stock or young <= 0:
                     interval = self._interval
                 self._looks.put(replace(look, freed=freed))
         except Exception:  # a thread's boundary: said, and the process itself is watched on

@@ -6,13 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-DELAYS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+DELAYS = (0.0, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 """Seconds before the first, second … restart in a row; the last one from then on. Rising, so that a server that cannot
-come up burns no power; the first is short, as most deaths in a long batch stand alone."""
+come up burns no power; the first is none, as most deaths in a long batch stand alone, and work waits."""
 WELL_AFTER = 600.0
 """Seconds of life after which a death stands alone again."""
 LIMIT_PER_HOUR = 10
-"""Restarts after deaths and hangs. With the delays above, a server that cannot come up is given up in 7 minutes."""
+"""Restarts after deaths and hangs. With the delays above, a server that cannot come up is given up in 4 minutes."""
 HOUR = 3600.0
 
 

@@ -1,7 +1,7 @@
 """What the journal costs a prompt: accepted, started, its nodes, ended; on the disk it is run on.
 
 As in a server it writes behind the prompts' backs; `--at-once` ends each call with a synced transaction instead.
-`disk` is what an answer to a client waits for, with the event loop free meanwhile.
+`disk` is what an answer to a client waits for where `gate.answer_on_disk` is on, with the event loop free meanwhile.
 
 `python bench/journal.py [--prompts 500] [--folder DIR] [--at-once]`
 """
@@ -41,7 +41,7 @@ def measure(folder: Path, prompts: int, size: int, *, at_once: bool) -> dict[str
     journal.open()
     assert journal.problem is None, journal.problem
     if not at_once:
-        journal.write_behind(answers_wait=True)
+        journal.write_behind()
     cost: dict[str, list[float]] = {"accepted": [], "disk": [], "started": [], "node": [], "ended": []}
     loop = asyncio.new_event_loop()
     for number in range(prompts):

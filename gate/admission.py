@@ -61,6 +61,7 @@ class Admission:
         read: the tightest RAM limit and what is used of it, fresh.
         forecast: what prompts will need; None to go by the thresholds alone.
         changed: called with each new state.
+        glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class Admission:
         *,
         forecast: Forecast | None = None,
         changed: Callable[[GateState], None] = lambda state: None,
+        glance: Callable[[int], MemoryReading] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._ladder = ladder
         self._read = read
+        self._glance = glance or (lambda ahead: read())
         self._settings = settings
         self._forecast = forecast or NoForecast()
         self._warned: deque[str] = deque(maxlen=REMEMBERED_WARNINGS)
@@ -122,10 +125,10 @@ class Admission:
             return self._start()
         if job.id in self._clear_before:
             self._clear(job)
-        reading = self._read()
         if self._wait is not None and self._wait.job != job.id:
             self._wait = None
         need = known_need(self._forecast, job)
+        reading = self._read() if self._wait is not None else self._glance(0 if need is None else need.ram)
         if self._fits(reading, settings, need):
             return self._start()
         if self._wait is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ class Resident(Protocol):
         ...
 
     @property
+    def peak(self) -> int:
+        """The highest resident since it was last counted anew."""
+        ...
+
+    @property
     def anonymous(self) -> int:
         """Resident without them."""
         ...
@@ -35,8 +41,13 @@ class Resident(Protocol):
 class Peak(Protocol):
     """The highest memory use between two moments."""
 
-    def start(self) -> None:
-        """Begin anew."""
+    def start(self, now: Resident | None = None) -> None:
+        """Begin anew; `now` as read a moment ago."""
+        ...
+
+    @property
+    def resident(self) -> Resident | None:
+        """As the last `stop` read it; None where it did not."""
         ...
 
     def stop(self) -> int:
@@ -51,6 +62,9 @@ class Peak(Protocol):
 
 HEAVY = 128 * 1024**2
 """Bytes from which a job is worth a look into its outputs."""
+
+MOMENT = 0.01
+"""Seconds for which a look at the process between two nodes counts: nothing of a prompt runs there."""
 
 REMEMBERED_CAREFUL = 100
 """Jobs that the brake is careful with; the oldest are forgotten."""
@@ -85,6 +99,7 @@ class Brake:
         read: the tightest RAM limit and what is used of it, fresh.
         resident: bytes of this process now; its `rss` is what `peak` tells the highest of.
         done: bytes of cached outputs of the running prompt that no later node needs. On the worker, between nodes.
+        glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
     """
 
     def __init__(
@@ -96,9 +111,13 @@ class Brake:
         peak: Peak,
         resident: Callable[[], Resident],
         done: Callable[[], int] = lambda: 0,
+        glance: Callable[[int], MemoryReading] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ladder = ladder
-        self._read = read
+        self._glance = glance or (lambda ahead: read())
+        self._clock = clock
+        self._looked: tuple[float, int, Resident] | None = None
         self._settings = settings
         self._peak = peak
         self._resident = resident
@@ -135,10 +154,10 @@ class Brake:
         self._running = None
         self.job_peak = JobPeak()
         self.ran = set()
-        self.meter.start(self._resident().anonymous)
+        self.meter.start(self._between().anonymous)
         self._passed_over = self._counting = False
         if self._peak.vram:  # there are devices: what is in use on them now is what a peak of no work tells
-            self._peak.start()
+            self._peak.start(self._between())
             self._peak.stop()
         self._vram_before = dict(self._peak.vram)
 
@@ -163,19 +182,20 @@ class Brake:
             self._pass_over()
         else:
             self._read_passed_over()
-            base = self._resident()
+            base = self._between()
             self.meter.boundary(base.anonymous)
             # Looking into the outputs costs 0.1 ms: nothing to a node that makes hundreds of megabytes.
             done = self._done() if max(arithmetic, self.meter.ram) >= HEAVY else 0
             self._running = _Running(node.class_type, arithmetic, base, done)
             self._counting = True
-            self._peak.start()
+            self._peak.start(base)
+        self._looked = None
 
     def job_ended(self) -> None:
         """The job is over."""
         self.node_ended()
         self._read_passed_over()
-        now = self._resident()
+        now = self._between()
         self.meter.end(now.anonymous)
         self.job_peak = self.job_peak.including(now.rss, {})
 
@@ -183,14 +203,14 @@ class Brake:
         self._passed_over = True
         if not self._counting:
             self._counting = True
-            self._peak.start()
+            self._peak.start(self._between())
 
     def _read_passed_over(self) -> None:
         if not self._passed_over:
             return
         self._passed_over = False
-        peak = self._peak.stop()
-        now = self._resident()
+        peak = self._stop_peak()
+        now = self._between()
         self.job_peak = self.job_peak.including(peak, self._peak.vram)
         if peak:
             self.meter.peak(peak - (now.rss - now.anonymous))
@@ -200,17 +220,30 @@ class Brake:
         if self._running is None:
             return
         ran, self._running = self._running, None
-        peak = self._peak.stop()
+        peak = self._stop_peak()
         self.job_peak = self.job_peak.including(peak, self._peak.vram)
         if peak:
-            now = self._resident()
+            now = self._between()
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
             mapped = now.rss - now.anonymous
             self._needs.learn(ran.kind, ran.arithmetic, peak - mapped - ran.base.anonymous)
             self.meter.node(ran.kind, ran.base.anonymous, peak - mapped, ran.arithmetic, ran.done)
 
+    def _between(self) -> Resident:
+        """The process between two nodes: as it was looked at a moment ago, if nothing was freed since."""
+        now, climbs = self._clock(), self._ladder.climbs
+        last = self._looked
+        if last is None or last[1] != climbs or now - last[0] > MOMENT:
+            last = self._looked = now, climbs, self._resident()
+        return last[2]
+
+    def _stop_peak(self) -> int:
+        peak, seen = self._peak.stop(), self._peak.resident
+        self._looked = None if seen is None else (self._clock(), self._ladder.climbs, seen)
+        return peak
+
     def _make_room(self, node: NodeStart, need: int, settings: Settings) -> None:
-        reading = self._read()
+        reading = self._glance(need)
         ahead = level_of(reading.used + need, reading.limit, settings.ram)
         if ahead < Level.CRITICAL:
             return

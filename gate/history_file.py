@@ -27,6 +27,9 @@ LARGEST_FILE = 32 * 1024**2
 
 LONGEST_LINE = 16 * 1024
 
+UNWRITTEN = 64
+"""Runs that may wait to be written together."""
+
 
 class HistoryFile:
     """Remembers runs. Any thread; what goes wrong with the file is told once by `problem`, and nothing is raised.
@@ -44,6 +47,7 @@ class HistoryFile:
         self._lock = threading.Lock()
         self._families: OrderedDict[str, deque[Run]] = OrderedDict()
         self._lines = 0
+        self._unwritten: list[str] = []
         self._cut_off = False
         self.problem: str | None = None
         """Why runs are not kept for the next start; None where all is well."""
@@ -73,20 +77,33 @@ class HistoryFile:
             self._lines = len(lines)
             return [r for runs in self._families.values() for r in runs if r.machine == self._machine]
 
-    def add(self, run: Run) -> None:
-        """Remember one more."""
+    def add(self, run: Run, *, later: bool = False) -> None:
+        """Remember one more; with `later` it is written at the next `flush`, or with others once they are many."""
         with self._lock:
             self._keep(run)
             self._lines += 1
-            try:
-                if self._lines > 2 * max(self._count(), KEPT):
-                    self._rewrite()
-                    return
-                with open(self.path, "a", encoding="utf-8", opener=private) as file:
-                    file.write(run.line() + "\n")
-                self.problem = None
-            except OSError as error:
-                self._failed(f"{self.path} cannot be written ({error}); what is learned now is lost at the end")
+            self._unwritten.append(run.line() + "\n")
+            if not later or len(self._unwritten) >= UNWRITTEN:
+                self._write_them()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._unwritten:
+            with self._lock:
+                self._write_them()
+
+    def _write_them(self) -> None:
+        try:
+            if self._lines > 2 * max(self._count(), KEPT):
+                self._rewrite()
+                return
+            with open(self.path, "a", encoding="utf-8", opener=private) as file:
+                file.write("".join(self._unwritten))
+            self._unwritten.clear()
+            self.problem = None
+        except OSError as error:
+            del self._unwritten[:-UNWRITTEN]
+            self._failed(f"{self.path} cannot be written ({error}); what is learned now is lost at the end")
 
     def forget(self, family: str) -> int:
         """Forget a family by the beginning of its id, or all with `*`; tells how many runs that were."""
@@ -136,6 +153,7 @@ class HistoryFile:
             write_runs(part, runs)
             part.replace(self.path)
             self._lines = len(runs)
+            self._unwritten.clear()
         except OSError as error:
             self._failed(f"{self.path} cannot be written ({error}); it stays as it is")
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
+
+from .title import title_of
+
+ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
+"""What of a graph JSON cannot say, which no client can have sent, is kept as its text."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,16 @@ class Queued:
     graph: Mapping[str, Any] = field(repr=False)
     outputs: tuple[str, ...] = ()
     extra_data: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+    @cached_property
+    def text(self) -> str:
+        """The graph as JSON; made once, for all who keep or compare it."""
+        return ENCODE(self.graph)
+
+    @cached_property
+    def title(self) -> str:
+        """A short name, for a person."""
+        return title_of(self.graph, self.outputs, self.extra_data)
 
 
 @dataclass(frozen=True)

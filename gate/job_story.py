@@ -71,9 +71,8 @@ class JobStories:
 
     def accepted(self, prompt: Queued) -> None:
         """A prompt is queued."""
-        title = title_of(prompt.graph, prompt.outputs, prompt.extra_data)
         with self._lock:
-            self._get(prompt.id).title = title
+            self._get(prompt.id).title = prompt.title
 
     def at_gate(self, job_id: str | None) -> None:
         """From now on the gate looks at this job; None: it has looked."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .finished import about_to_write
-from .host import Job, NodeStart, Outcome, Queued
+from .host import ENCODE, Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
 from .journal_redo import Statement
 from .journal_rows import JournalRows, prune
@@ -21,7 +20,6 @@ from .journal_times import WorkflowTimes
 from .journal_writer import JournalWriter
 from .last_exit import last_exit
 from .secrets import without_secrets
-from .title import title_of
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +33,13 @@ LONGEST_ERROR = 2000
 """Characters of an error's message that are kept."""
 
 
-ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
-
-
 class Journal:
     """One process's. Any thread; nothing of it raises for want of a disk, `problem` tells instead.
 
-    What `accepted`, `started` and `ended` are told survives a kill −9 of the process when they return. Before a client
-    hears that its prompt was taken it is on the disk, too, and survives a power cut. The start and the end of a prompt
-    reach the disk some 0.1 s later (`journal_writer.GATHER`): a power cut within that time leaves it as queued or as
-    running, and it comes back and runs again. (What it wrote to its files then is in the system's memory yet, too.)
+    What `accepted`, `started` and `ended` are told survives a kill −9 of the process when they return. It reaches the
+    disk, where a power cut does not take it either, at most some 0.1 s later (`journal_writer.GATHER`); who cannot bear
+    even that awaits `on_disk`. A power cut within that time leaves a prompt as not queued, as queued or as running, and
+    then it comes back and runs again. (What it wrote to its files then is in the system's memory yet, too.)
 
     Args:
         folder: where `journal.sqlite3` lies.
@@ -74,6 +69,8 @@ class Journal:
         self._writer: JournalWriter | None = None
         self._running_note: RunningNote | None = None
         self._note = Note()
+        self._noted = ""
+        """The job that the page tells of."""
         self._session = uuid.uuid4().hex
         self._began: dict[str, float] = {}
         self._ended = 0
@@ -105,13 +102,13 @@ class Journal:
             )
             self.rows.count()
 
-    def write_behind(self, *, answers_wait: bool) -> None:
+    def write_behind(self, *, sync_each: bool = False) -> None:
         """Write behind the prompts' backs from now on; until then each call ends with a synced transaction.
 
         Args:
-            answers_wait: whether `on_disk` is awaited before a client hears that its prompt was taken.
+            sync_each: bring each onto the disk before it is acted on, because nobody can await `on_disk`.
         """
-        self._writer = JournalWriter(self._store, answers_wait=answers_wait)
+        self._writer = JournalWriter(self._store, sync_each=sync_each)
 
     async def on_disk(self) -> None:
         """Wait until what was accepted so far is safe from a power cut."""
@@ -138,10 +135,12 @@ class Journal:
             return
         graph, extra, stripped = without_secrets(prompt.graph, prompt.extra_data)
         client = prompt.extra_data.get("client_id")
+        same = graph is prompt.graph and extra is prompt.extra_data
+        kept = prompt if same else Queued(prompt.id, prompt.number, graph, prompt.outputs, extra)
         values = (
-            *(prompt.id, prompt.number, self._session, ENCODE(graph), ENCODE(prompt.outputs), ENCODE(extra)),
+            *(prompt.id, prompt.number, self._session, kept.text, ENCODE(prompt.outputs), ENCODE(extra)),
             *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
-            title_of(graph, prompt.outputs, extra),
+            kept.title,
         )
         statements: list[Statement] = [(ACCEPTED, values)]
         if self.rows.restorable:
@@ -158,7 +157,10 @@ class Journal:
         with self._lock:
             self._began[job.id] = self._clock()
             self._write([(STARTED, (self._wall(), job.id, self._session))])
-            self._set_note(Note(job.id))
+            # On the page with its first node; at once where that page tells of the same id, which has run before.
+            self._note, noted = Note(job.id), self._noted
+            if noted == job.id:
+                self._set_note(self._note)
 
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run: a copy in memory, nothing is synced."""
@@ -211,12 +213,12 @@ class Journal:
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
             self._write([(ENDED if outcome.ok else FAILED, values), *more])
-            self._set_note(Note())
+            self._note = Note()  # what the page tells of a job that does not run is not looked at
 
     # -- underneath
 
     def _set_note(self, note: Note) -> None:
-        self._note = note
+        self._note, self._noted = note, note.job
         if self._running_note is not None:
             self._running_note.write(note)
 

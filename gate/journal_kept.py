@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from .journal_redo import FILE, Redo, Statement
 
@@ -15,6 +14,12 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 10_000
 """Statements kept while the disk takes none; the oldest are given up."""
+
+MANY = 4_000
+"""Statements from which on it is time to write them, however short a time ago that was done last."""
+
+FULL = 0.5
+"""Share of the redo file from which on it is, too."""
 
 
 class KeptBack:
@@ -43,6 +48,17 @@ class KeptBack:
     def behind(self) -> bool:
         """Whether somebody writes what is kept, behind the backs of those who told it."""
         return self._wake is not None
+
+    @property
+    def much(self) -> bool:
+        """Whether it is so much that it should be written soon."""
+        redo = self._redo
+        return len(self._statements) > MANY or (redo is not None and redo.filled > FULL)
+
+    @property
+    def number(self) -> int:
+        """Of the last record; grows with each that is kept."""
+        return 0 if self._redo is None else self._redo.number
 
     @property
     def unsynced(self) -> bool:
@@ -96,14 +112,14 @@ class KeptBack:
         with self._lock:
             if self._wake is None or self._redo is None or len(self._statements) + len(statements) > BACKLOG:
                 return False
-            statements = [(sql, tuple(map(storable, values))) for sql, values in statements]
             first = not self._statements
+            before = self.much
             if not self._redo.append(statements):
                 return False
             self._statements.extend(statements)
             if self._sync_each:
                 self.sync()
-            if first:  # else the writer is about to look: to wake it each time costs more than all the rest
+            if first or self.much > before:  # else the writer looks by itself: to wake it each time costs the most
                 self._wake()
             return True
 
@@ -141,8 +157,3 @@ class KeptBack:
         finally:
             self._synced = max(self._synced, number)
         return True
-
-
-def storable(value: Any) -> Any:
-    """Half a surrogate pair, which JSON can carry, is no text to SQLite: it would refuse the whole transaction."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

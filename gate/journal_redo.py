@@ -89,6 +89,11 @@ class Redo:
         self._end = end
         return True
 
+    @property
+    def filled(self) -> float:
+        """Share of the file that holds records."""
+        return self._end / self._size
+
     def begin_again(self) -> None:
         """SQLite holds everything: forget it."""
         self._end = 0

@@ -11,7 +11,7 @@ from .finished import LEAVES_NOTHING, was_written
 from .host import Queued
 from .journal_note import Note
 from .journal_redo import Statement
-from .journal_sql import LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
+from .journal_sql import ADOPTED, LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
 from .last_exit import LastExit
 
 log = logging.getLogger(__name__)
@@ -159,8 +159,7 @@ class JournalRows:
 
     def adopt(self, job_id: str) -> None:
         """It is about to be in this process's queue."""
-        sql = "UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL WHERE id = ? AND session != ?"
-        self._write([(f"{sql} AND state IN {LIVE}", (self._session, job_id, self._session))])
+        self._write([(ADOPTED, (self._session, job_id, self._session))])
 
     def release(self, job_id: str) -> None:
         """Forget the deaths of a job that is set aside: it may be restored as any other."""

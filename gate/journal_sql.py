@@ -16,6 +16,11 @@ ACCEPTED = (
     " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"
 )
 
+ADOPTED = (
+    f"UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL WHERE id = ? AND session != ? AND state IN {LIVE}"
+)
+"""What an earlier process left is about to be in the queue of this one; of thousands at a time."""
+
 REMOVED = (
     "UPDATE jobs SET state = 'deleted', graph = NULL, extra = NULL, ended_at = ?"
     " WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
@@ -39,6 +44,21 @@ _ENDED = (
 
 ENDED = _ENDED.format(", graph = NULL, extra = NULL")
 
+RAN = (
+    "UPDATE jobs SET attempts = attempts + 1, started_at = ?, state = ?, ended_at = ?, seconds = ?, peak_ram = ?,"
+    " peak_vram = ?, error_type = ?, error = ?, node = ?, level = ?, actions = ?, freed = ?, graph = NULL, extra = NULL"
+    " WHERE seq = (SELECT seq FROM jobs WHERE id = ? AND session = ? AND state IN ('queued', 'retried')"
+    " ORDER BY number, seq LIMIT 1)"
+)
+"""`STARTED` and `ENDED` in one."""
+
+WHOLE = (
+    "INSERT INTO jobs (id, number, session, outputs, client, stripped, queued_at, title, attempts, started_at, state,"
+    " ended_at, seconds, peak_ram, peak_vram, error_type, error, node, level, actions, freed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""`ACCEPTED`, `STARTED` and `ENDED` in one."""
+
 FAILED = _ENDED.format("")
 """Its graph is kept: somebody may ask for it once more."""
 
@@ -54,9 +74,12 @@ PRUNE_GRAPHS = (
     "SELECT seq FROM jobs WHERE state = 'failed' AND graph IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 )
 
+PRUNES = frozenset({PRUNE_NUMBER, PRUNE_AGE, PRUNE_GRAPHS})
+
 BY_NAME = {
     "queued again": QUEUED_AGAIN,
     "accepted": ACCEPTED,
+    "adopted": ADOPTED,
     "removed": REMOVED,
     "started": STARTED,
     "put back": PUT_BACK,

@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .journal_kept import KeptBack, storable
+from .journal_fold import folded
+from .journal_kept import KeptBack
 from .journal_lock import JournalLock, Taken
 from .journal_redo import FILE as REDO
 from .journal_redo import Statement
@@ -101,7 +102,7 @@ class JournalStore:
 
         Args:
             wake: called for the first of them; then somebody is to call `drain`.
-            sync_each: bring each onto the disk at once, because nobody waits for `sync` before a client is answered.
+            sync_each: bring each onto the disk at once.
         """
         with self._lock:
             if self._connection is None or not (self._kept.opened or self._open_kept()):
@@ -121,6 +122,16 @@ class JournalStore:
         return bool(self._kept)
 
     @property
+    def much(self) -> bool:
+        """Whether that is so much that it should be written soon."""
+        return self._kept.much
+
+    @property
+    def number(self) -> int:
+        """Of what was kept back last; while it grows, prompts come and go."""
+        return self._kept.number
+
+    @property
     def unsynced(self) -> bool:
         """Whether a power cut could take something that was written."""
         return self._kept.unsynced
@@ -138,7 +149,7 @@ class JournalStore:
             if self._connection is None:
                 return []
             try:
-                return self._connection.execute(sql, tuple(map(storable, values))).fetchall()
+                return _execute(self._connection, sql, values).fetchall()
             except sqlite3.Error as error:
                 self._failed(error)
                 return []
@@ -159,8 +170,9 @@ class JournalStore:
             statements, number = self._kept.look()
             if not statements and self.problem is None:
                 return
+            applied = [(APPLIED, (number,))] if number else []
             try:
-                self._commit(self._connection, [*statements, (APPLIED, (number,))] if number else statements)
+                self._commit(self._connection, [*folded(statements), *applied])
             except sqlite3.Error as error:
                 self._failed(error)
                 return
@@ -188,7 +200,7 @@ class JournalStore:
         try:
             for sql, values in statements:
                 try:
-                    connection.execute(sql, tuple(map(storable, values)))
+                    _execute(connection, sql, values)
                 except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
                     # Wrong by itself, and would be so for ever: those behind it must not wait for it.
                     log.warning("an entry that the journal cannot take is left out: %s", error)
@@ -221,3 +233,13 @@ class JournalStore:
             with suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
+
+
+def _execute(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    try:
+        return connection.execute(sql, values)
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which JSON can carry, is no text to SQLite: it would refuse the whole transaction.
+        return connection.execute(
+            sql, [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values]
+        )

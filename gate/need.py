@@ -26,6 +26,9 @@ REMEMBERED = 8
 
 DEPTH = 4
 
+PLAIN = frozenset({int, float, str, bool, type(None)})
+"""Types of what holds no array: most inputs, and this is asked before each node."""
+
 
 def _shapes(value: Any, depth: int = 0) -> Iterator[tuple[int, ...]]:
     """The shapes of the arrays in a node's input: bare, in lists, in a latent's dict, in a video's attributes."""
@@ -67,7 +70,8 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
     """
     needs = [0]
     width, height = _number(inputs, "width"), _number(inputs, "height")
-    images = [s for name, v in inputs.items() if name != "samples" for s in _shapes(v) if len(s) in (3, 4)]
+    held = [(name, value) for name, value in inputs.items() if type(value) not in PLAIN]
+    images = [s for name, v in held if name != "samples" for s in _shapes(v) if len(s) in (3, 4)]
     samples = inputs.get("samples")
     if isinstance(samples, Mapping):  # of a latent's dict only them: its noise mask is as large as the picture
         samples = samples.get("samples")

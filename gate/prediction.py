@@ -20,7 +20,9 @@ from ..monitor.readings import Sample
 from ..settings import Settings
 from .attempt import AttemptNote
 from .brake import Brake
+from .dull import DullFamilies
 from .features import Features, features_of
+from .features_cache import FeaturesCache
 from .history import OK, machine_id
 from .history_file import HistoryFile
 from .host import Job, Outcome, Queued
@@ -36,6 +38,9 @@ REMEMBERED = 2000
 
 LOOKED_THROUGH = 50
 """Queued prompts among which one that fits is looked for."""
+
+SHORT = 1.0
+"""Seconds of a run below which its lesson may wait for the sampler's next look before it is in the file."""
 
 Result = TypeVar("Result")
 
@@ -94,6 +99,10 @@ class Prediction:
         """The prompt whose need was asked for last: it is the one that starts next."""
         self._machine = ""
         self._attempt = AttemptNote(folder)
+        self._dull = DullFamilies()
+        self._read_before = FeaturesCache()
+        self._needs: dict[tuple[str, tuple[float, ...]], Need] = {}
+        """By family and sizes; another dictionary with all that is learned."""
         self._lock = threading.Lock()
         self.file = HistoryFile(folder, "")
         self.predictor = Predictor()
@@ -118,7 +127,11 @@ class Prediction:
     def queued(self, prompt: Queued) -> None:
         """A prompt was queued."""
         if self._settings().gate.predict:
-            self._read(prompt.id, prompt.graph, prompt.outputs)
+            features = self._read_before.of(prompt)
+            if features.size_nodes:
+                self._read(prompt.id, prompt.graph, prompt.outputs)
+            else:
+                self._remember(prompt.id, features)
 
     @_degrading(None)
     def removed(self, ids: Sequence[str]) -> None:
@@ -132,12 +145,13 @@ class Prediction:
         """A prompt has left the queue."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
         asked, self._asked = self._asked, None
-        need = asked[1] if asked is not None and asked[0] == job.id else self.predictor.need_of(features)
+        need = asked[1] if asked is not None and asked[0] == job.id else self._need_of(features)
         self._running = RunningJob(job, features, need, self._clock())
 
     @_degrading(None)
     def on_sample(self, sample: Sample) -> None:
         """Take note of the level that memory reaches in a job; made to be a listener of the sampler."""
+        self.file.flush()
         if self._running is not None:
             reached = max((int(level) for name, level in sample.levels.items() if name == "ram"), default=0)
             self._running.level = max(self._running.level, reached)
@@ -152,17 +166,19 @@ class Prediction:
         if not again:
             with self._lock:
                 self._features.pop(outcome.job_id, None)
-        if self._settings().gate.predict:
+        if self._settings().gate.predict and not self._teaches_nothing(running, outcome, brake):
             run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
             if run.outcome == OK and run.share < WHOLE:
                 return  # most of it came from the cache: what it took is not what it takes
             self.predictor.learn(run)
-            self.file.add(run)
+            self._needs = {}
+            self.file.add(run, later=run.outcome == OK and run.seconds < SHORT and not run.sizes_chosen)
 
     @_degrading(None)
     def models_gone(self) -> None:
         """Models were dropped."""
         self.predictor.models_gone()
+        self._needs = {}
 
     # -- what others ask
 
@@ -172,7 +188,7 @@ class Prediction:
         if not self._settings().gate.predict:
             return None
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        need = self.predictor.need_of(features)
+        need = self._need_of(features)
         self._asked = job.id, need
         return need
 
@@ -214,7 +230,7 @@ class Prediction:
         if running is not None and running.job.id == job_id:
             need: Need = running.need
         elif (features := self._features.get(job_id)) is not None:
-            need = self.predictor.need_of(features)
+            need = self._need_of(features)
         else:
             return None
         return (need.seconds, need.low, need.high) if need.known else None
@@ -238,10 +254,12 @@ class Prediction:
     def close(self) -> None:
         """The process ends in an orderly way: what runs has not failed."""
         self._attempt.clear()
+        self.file.flush()
 
     def forget(self, family: str) -> int:
         """Forget a family by the beginning of its id, or all with `*`; tells how many runs that were."""
         self.predictor.forget(family)
+        self._needs = {}
         return self.file.forget(family)
 
     def exported(self) -> str:
@@ -270,8 +288,24 @@ class Prediction:
 
     def _read(self, job_id: str, graph: Mapping[str, Any], outputs: Sequence[str]) -> Features:
         features = self._features_of(graph, outputs)
+        self._remember(job_id, features)
+        return features
+
+    def _remember(self, job_id: str, features: Features) -> None:
         with self._lock:
             self._features[job_id] = features
             while len(self._features) > REMEMBERED:
                 self._features.popitem(last=False)
-        return features
+
+    def _need_of(self, features: Features) -> Need:
+        needs, key = self._needs, (features.family, features.sizes)
+        found = needs.get(key)
+        if found is None:
+            found = needs[key] = self.predictor.need_of(features)
+        return found
+
+    def _teaches_nothing(self, running: RunningJob, outcome: Outcome, brake: Brake) -> bool:
+        if not outcome.ok or running.sizes or running.level:
+            return False
+        seconds = self._clock() - running.began
+        return self._dull.passes_over(running.features.family, seconds, brake.meter.ram, brake.job_vram)

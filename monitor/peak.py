@@ -24,6 +24,30 @@ class DevicePeaks(Protocol):
         ...
 
 
+class ResidentNow(Protocol):
+    """Bytes of this process at one moment."""
+
+    @property
+    def rss(self) -> int:
+        """Resident."""
+        ...
+
+    @property
+    def peak(self) -> int:
+        """The highest of that since the counter was last reset."""
+        ...
+
+    @property
+    def anonymous(self) -> int:
+        """Resident without mapped files."""
+        ...
+
+
+NEAR = 4 * 1024**2
+"""Bytes by which an earlier peak may lie above what is resident without being forgotten: a job is then told to have had
+so much more at the most, and a reset costs as much as all else before a short prompt."""
+
+
 def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
@@ -90,6 +114,7 @@ class PeakMeter:
         process: this process's reader.
         cgroup: the cgroup's counter; None to leave it out.
         devices: torch's counters; None where there are none.
+        near: bytes by which an earlier peak may lie above what is resident.
     """
 
     def __init__(
@@ -97,7 +122,9 @@ class PeakMeter:
         process: ProcessReader,
         cgroup: CgroupPeak | None = None,
         devices: DevicePeaks | None = None,
+        near: int = NEAR,
     ) -> None:
+        self._near = near
         self._process, self._cgroup, self._devices = process, cgroup, devices
         self.how = ""
         """Who told the last figure: `process`, `cgroup` or `samples`."""
@@ -107,16 +134,21 @@ class PeakMeter:
         """The highest bytes of each card in the last job, by index."""
         self._sampled = self._before = 0
         self._reset = False
+        self.resident: ResidentNow | None = None
+        """As read by the last `stop`."""
 
-    def start(self) -> None:
+    def start(self, now: ResidentNow | None = None) -> None:
         """Begin a job.
+
+        Args:
+            now: as read a moment ago; None to read it.
 
         Raises:
             OSError: the system does not tell of this process.
         """
-        now = self._process.resident()
+        now = now or self._process.resident()
         self._sampled, self.anonymous, self._before = now.rss, now.anonymous, now.peak
-        self._reset = self._process.reset_peak()
+        self._reset = now.rss <= now.peak <= now.rss + self._near or self._process.reset_peak()
         if self._cgroup is not None:
             self._cgroup.start()
         if self._devices is not None:
@@ -134,7 +166,7 @@ class PeakMeter:
         Raises:
             OSError: as `start`.
         """
-        now = self._process.resident()
+        now = self.resident = self._process.resident()
         self.anonymous = max(self.anonymous, now.anonymous)
         self.vram = dict(self._devices.read()) if self._devices is not None else {}
         by_group = self._cgroup.read() if self._cgroup is not None else None

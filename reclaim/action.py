@@ -63,14 +63,14 @@ class Action:
     @property
     def text(self) -> str:
         """Why, what was done, what came of it."""
+        short = "" if self.met or self.goal is None else f", {human(self.goal - self.freed)} short of the goal"
         if not self.steps:
-            return f"{self.why}: nothing to give back here"
+            return f"{self.why}: nothing to give back here{short}"
         told = [s for s in self.steps if s.freed >= TELLING] or self.steps
         done = "; ".join(s.detail or s.name for s in told)
         if self.dry_run:
             return f"{self.why}: would have tried: {done}"
         seconds = sum(s.seconds for s in self.steps)
-        short = "" if self.met or self.goal is None else f", {human(self.goal - self.freed)} short of the goal"
         return f"{self.why}: {done}; {human(self.freed)} freed in {seconds * 1000:.0f} ms{short}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Shortage:
     """Bytes to free; None: all that this level allows."""
     cause: Cause | None = None
     """`why` in parts, where it has any."""
+    asked: bool = False
+    """Somebody asked for it: a rung that gave nothing a moment ago is tried all the same."""
 
     @property
     def kind(self) -> str:
@@ -95,6 +97,8 @@ class Ladder:
         self._lock = threading.Lock()
         self._resting: dict[tuple[str, str], _Rest] = {}
         self._broken: set[str] = set()
+        self.climbs = 0
+        """How often it was climbed: where the number is the same, nothing was freed in between."""
 
     def climb(self, shortage: Shortage, place: Place, *, wait: bool = True) -> Action | None:
         """Free what `shortage` asks for, with what may be touched at `place`.
@@ -115,13 +119,14 @@ class Ladder:
         return [r for r in self._rungs.get(shortage.kind, ()) if r.level <= shortage.level and r.place <= place]
 
     def _climb(self, shortage: Shortage, place: Place) -> Action:
+        self.climbs += 1
         dry = self._dry_run()
         steps: list[Step] = []
         freed = 0
         for rung in self.allowed(shortage, place):
             if shortage.goal is not None and freed >= shortage.goal:
                 break
-            estimate = self._worth_trying(rung, shortage.resource, place)
+            estimate = self._worth_trying(rung, shortage, place)
             if estimate == 0:
                 continue
             if dry:
@@ -166,7 +171,8 @@ class Ladder:
         freed = before - self._measure(shortage.resource) if known is None else known
         return Step(rung.name, freed, seconds, detail)
 
-    def _worth_trying(self, rung: Rung, resource: str, place: Place) -> int | None:
+    def _worth_trying(self, rung: Rung, shortage: Shortage, place: Place) -> int | None:
+        resource = shortage.resource
         try:
             estimate = rung.estimate(resource, place)
         except Exception as error:
@@ -175,7 +181,12 @@ class Ladder:
                 log.warning("%s cannot be estimated (%s); it is skipped", rung.name, error, exc_info=True)
             return 0
         rest = self._resting.get((rung.name, resource))
-        if rest is None or self._clock() >= rest.until or (estimate or 0) >= rest.estimate + WORTHWHILE:
+        if (
+            shortage.asked
+            or rest is None
+            or self._clock() >= rest.until
+            or (estimate or 0) >= rest.estimate + WORTHWHILE
+        ):
             return estimate
         return 0
 

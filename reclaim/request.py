@@ -97,5 +97,8 @@ class FreeRequest:
         sample = self._sample() if goal is None else None
         others = [*(f"vram{g.index}" for g in (sample.gpus if sample else ())), "disk"]
         resources = ["ram", *(others if goal is None else ())]
-        climbed = (self._ladder.climb(Shortage(r, level, why, goal, {"code": "asked"}), place) for r in resources)
-        return [a for a in climbed if a is not None and a.steps]
+        climbed = (
+            self._ladder.climb(Shortage(r, level, why, goal, {"code": "asked"}, asked=True), place) for r in resources
+        )
+        # Of a goal it is told what came of it also where there was nothing to give back.
+        return [a for a in climbed if a is not None and (a.steps or goal is not None)]

@@ -93,6 +93,14 @@ def test_a_server_that_comes_up_is_looked_at_more_often_until_it_answers(fake_co
     watcher.stop()
 
 
+def test_a_server_with_the_gate_is_looked_at_more_often_in_its_first_seconds(fake_comfyui):
+    """So that a life that ends soon is known to have done work."""
+    fake_comfyui.answers["/resource_gate/status"] = (200, STATUS)
+    watcher = Watcher(fake_comfyui.url, interval=3600)
+    assert [look.ended for look in looks(watcher, 3)] == [4] * 3
+    watcher.stop()
+
+
 def test_freeing_is_asked_for_until_it_is_done_and_told_with_the_next_look(fake_comfyui):
     answers = [(409, {"deferred": "a node runs"}), (200, {"ok": True, "actions": []})]
     fake_comfyui.answers["/resource_gate/status"] = (200, STATUS)

@@ -18,9 +18,9 @@ def clock():
     return Clock()
 
 
-def test_delays_rise_while_it_keeps_dying_and_stay_at_the_last(clock):
+def test_the_first_restart_is_at_once_and_delays_rise_while_it_keeps_dying_and_stay_at_the_last(clock):
     restarts = Restarts(100, clock)
-    assert [restarts.delay(1, False) for _ in range(8)] == [1, 2, 5, 15, 30, 60, 60, 60]
+    assert [restarts.delay(1, False) for _ in range(9)] == [0, 1, 2, 5, 15, 30, 60, 60, 60]
 
 
 def test_a_death_after_ten_good_minutes_stands_alone(clock):

@@ -67,6 +67,12 @@ def test_a_dead_worker_is_believed_at_the_second_look():
     assert "prompt worker is dead" in watch.see(dead, 3)
 
 
+def test_looks_in_quick_succession_must_span_some_seconds_to_find_a_worker_dead():
+    watch, dead = HangWatch(), replace(IDLE, worker_alive=False)
+    assert [watch.see(dead, 0.5) for _ in range(5)] == [None] * 5
+    assert "prompt worker is dead" in watch.see(dead, 0.5)
+
+
 def test_what_a_server_says_of_itself_as_stuck_is_believed_at_the_third_look_unless_told_never_to():
     watch, stuck = HangWatch(), replace(BUSY, stuck="prompt a is stuck: node 12 X has shown no progress for 1300 s")
     assert [watch.see(look, 3) for look in (stuck, stuck, BUSY, stuck, stuck)] == [None] * 5

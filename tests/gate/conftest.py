@@ -55,8 +55,9 @@ class Peak:
         self.value = 0
         self.started = 0
         self.vram: dict[int, int] = {}
+        self.resident = None
 
-    def start(self) -> None:
+    def start(self, now: object = None) -> None:
         self.started += 1
 
     def stop(self) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from resource_gate.gate.features import Features
 from resource_gate.gate.history import Run, machine_id, parsed
-from resource_gate.gate.history_file import FAMILIES, KEPT, HistoryFile
+from resource_gate.gate.history_file import UNWRITTEN, FAMILIES, KEPT, HistoryFile
 from resource_gate.gate.predict import Predictor
 
 GB = 1024**3
@@ -159,3 +159,25 @@ def test_what_is_borne_out_is_kept_and_confirmed():
     assert predictor.need_of(FEATURES).known and not predictor.need_of(FEATURES).confirmed
     predictor.learn(RUN)
     assert predictor.need_of(FEATURES).confirmed and predictor.need_of(FEATURES).runs == 11
+
+
+def test_runs_that_may_wait_are_written_together(tmp_path):
+    file = HistoryFile(tmp_path, RUN.machine)
+    file.load()
+    for _ in range(3):
+        file.add(RUN, later=True)
+    assert (len(file.all()), file.path.exists()) == (3, False)
+    file.flush()
+    assert len(file.path.read_text().splitlines()) == 3
+    file.flush()
+    file.add(RUN, later=True)
+    file.add(RUN)
+    assert len(file.path.read_text().splitlines()) == 5
+
+
+def test_not_too_many_wait(tmp_path):
+    file = HistoryFile(tmp_path, RUN.machine)
+    file.load()
+    for _ in range(UNWRITTEN):
+        file.add(RUN, later=True)
+    assert len(file.path.read_text().splitlines()) == UNWRITTEN

@@ -140,7 +140,7 @@ def test_numbers_go_on_from_what_the_file_holds(tmp_path):
 def test_an_answer_waits_until_it_is_on_the_disk_and_everything_is_in_the_file_at_the_end(tmp_path):
     journal = Journal(tmp_path)
     journal.open()
-    journal.write_behind(answers_wait=True)
+    journal.write_behind()
 
     async def post():
         for n in range(20):
@@ -158,7 +158,7 @@ def test_an_answer_waits_until_it_is_on_the_disk_and_everything_is_in_the_file_a
     assert in_file(tmp_path) == [f"p{n}" for n in range(20)]
 
 
-def test_where_answers_cannot_wait_each_prompt_is_on_the_disk_at_once(store):
+def test_where_answers_cannot_wait_and_are_to_each_prompt_is_on_the_disk_at_once(store):
     one = store(sync_each=True)
     one.write([insert("a")])
     assert one.kept_back
@@ -170,7 +170,7 @@ def test_a_process_killed_in_the_middle_of_it_loses_nothing_that_it_was_told(tmp
     code = (
         "import sys, pathlib; from resource_gate.gate.journal import Journal;"
         "from resource_gate.gate.host import Job, Outcome, Queued;"
-        "j = Journal(pathlib.Path(sys.argv[1])); j.open(); j.write_behind(answers_wait=True)\n"
+        "j = Journal(pathlib.Path(sys.argv[1])); j.open(); j.write_behind()\n"
         "for n in range(10**6):\n"
         "    j.accepted(Queued(str(n), n, {}, ('1',))); j.started(Job(str(n), n)); j.ended(Outcome(str(n), True))\n"
         "    print(n, flush=True)"

@@ -53,10 +53,20 @@ def test_without_a_reset_a_peak_that_the_job_raised_is_exact():
     assert meter.how == "process"
 
 
+def test_an_earlier_peak_that_is_near_is_not_worth_a_reset_and_may_be_told_as_the_jobs():
+    portable = Portable()
+    portable.now = Resident(100 * MIB, 103 * MIB, 80 * MIB)
+    meter = PeakMeter(without_reset(portable))
+    meter.start()
+    assert (meter.stop(), meter.how) == (103 * MIB, "process")
+    meter.start(Resident(100 * MIB, 105 * MIB, 80 * MIB))
+    assert (meter.stop(), meter.how) == (100 * MIB, "samples")
+
+
 def test_a_job_below_an_earlier_peak_is_told_by_samples():
     portable = Portable()
     portable.now = Resident(100, 5000, 80)
-    meter = PeakMeter(without_reset(portable))
+    meter = PeakMeter(without_reset(portable), near=0)
     meter.start()
     meter.note(sample(700, 600))
     meter.note(sample(300, 200))
@@ -68,7 +78,7 @@ def test_a_job_below_an_earlier_peak_is_told_by_samples():
 def test_samples_of_the_job_before_do_not_count():
     portable = Portable()
     portable.now = Resident(100, 5000, 80)
-    meter = PeakMeter(without_reset(portable))
+    meter = PeakMeter(without_reset(portable), near=0)
     meter.start()
     meter.note(sample(4000, 3900))
     meter.stop()
@@ -82,7 +92,7 @@ def test_the_cgroups_peak_counts_before_samples_where_the_job_raised_it(docker_v
     portable.now = Resident(100, 5000, 80)
     counter = docker_v1.sys / "memory/memory.max_usage_in_bytes"
     counter.write_text("1000\n")
-    meter = PeakMeter(without_reset(portable), CgroupPeak(docker_v1.proc, docker_v1.sys))
+    meter = PeakMeter(without_reset(portable), CgroupPeak(docker_v1.proc, docker_v1.sys), near=0)
     meter.start()
     assert meter.stop() == 100
     meter.start()

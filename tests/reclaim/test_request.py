@@ -7,7 +7,7 @@ import pytest
 from resource_gate.monitor.readings import GpuReading, Level, Sample
 from resource_gate.reclaim.action import ActionLog
 from resource_gate.reclaim.host import Place
-from resource_gate.reclaim.ladder import Ladder
+from resource_gate.reclaim.ladder import Ladder, Shortage
 from resource_gate.reclaim.request import BUSY_WAIT, FreeRequest
 
 MB = 1024**2
@@ -105,6 +105,35 @@ def test_a_goal_is_one_of_ram_and_what_is_short_of_it_is_told(ladder, host):
     assert [a.resource for a in freed.actions] == ["ram"]
     answer = freed.as_dict()
     assert answer["goal"] == 10 * BIG and answer["short"] == 10 * BIG - freed.freed > 0
+
+
+def test_where_there_is_nothing_to_give_back_a_goal_is_answered_with_the_reason(host, memory, clock):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    empty = Ladder({"ram": []}, memory.measure, ActionLog(), clock=clock)
+    [action] = FreeRequest(empty, host, sample, lambda: True).free(Level.CRITICAL, BIG).actions
+    assert (action.resource, action.freed, action.met) == ("ram", 0, False)
+    assert action.text == "asked for: nothing to give back here, 100 MB short of the goal"
+
+
+def test_what_gave_nothing_a_moment_ago_is_tried_again_where_somebody_asks(fakes, host, memory, clock):
+    host.on_worker = lambda work: work(Place.BETWEEN_PROMPTS)
+    rung = fakes.FakeRung(memory, "in vain", 0)
+    ladder = Ladder({"ram": [rung]}, memory.measure, ActionLog(), clock=clock)
+    rung.estimate = lambda resource, place: BIG
+    tried = []
+
+    def free(resource, place, goal):
+        tried.append(goal)
+        return 0, "did nothing"
+
+    rung.free = free
+    request = FreeRequest(ladder, host, lambda: None, lambda: True)
+    ladder.climb(Shortage("ram", Level.CRITICAL, "the guard"), Place.BETWEEN_PROMPTS)
+    ladder.climb(Shortage("ram", Level.CRITICAL, "the guard"), Place.BETWEEN_PROMPTS)
+    assert len(tried) == 1
+    request.free(Level.CRITICAL, BIG)
+    request.free(Level.CRITICAL, BIG)
+    assert len(tried) == 3
 
 
 def test_freeing_soon_waits_for_nothing_and_is_done_at_the_next_boundary(ladder, host, memory):
