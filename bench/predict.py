@@ -10,8 +10,8 @@ fixed reserve; ours begins with nothing.
 
 under: share of jobs that took more than was reserved. over: what was reserved and not used by the jobs that fitted, in
 shares of all that was used. waste: that, and the whole reserve of each job that did not fit (it fails and runs again).
-cover: share of jobs whose time lay within the interval that is meant to hold 80 % of them; the same, after each tenth
-job, for the time of the next twenty, and of all that are left.
+cover: share of jobs, and of the next five and twenty jobs together, whose time lay within the interval that is meant to
+hold 80 % of them, asked before each job after the fifth; the same, before each tenth, for all that are left.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ FAMILIES = (
     ("upscale", 5.0, 260.0, 0.15, 300.0),
 )
 FRAMES = (33, 49, 65, 81, 97, 121)
-NEXT = 20
+HORIZONS = (1, 5, 20)
+FIRST = 5
+"""Jobs before the first interval that is looked at."""
 SPREAD = 0.05
 """Relative standard deviation of a peak; of a duration twice that."""
 
@@ -167,22 +169,20 @@ def score(trace: list[Job], way: Fixed | Largest | Line | Ours) -> Score:
     return Score(under / len(trace), over / used, (over + failed) / used)
 
 
-def coverage(trace: list[Job]) -> tuple[float, float, float]:
-    """Share of jobs, of the next twenty and of all that are left, whose time lay within the interval."""
+def coverage(trace: list[Job]) -> dict[int, float]:
+    """Share of the sums of the next so many jobs whose time lay within the interval; with 0, of all that are left."""
     ours = Ours()
-    jobs, sums = 0, {NEXT: [0, 0], len(trace): [0, 0]}
+    found = {count: [0, 0] for count in (*HORIZONS, 0)}
     for at, job in enumerate(trace):
-        for count, found in sums.items():
-            some = trace[at : at + count]
-            if at % 10 == 0 and at >= 10 and (len(some) == count or count == len(trace)):
-                eta = remaining([(n.seconds, n.low, n.high) for n in map(ours.need, some)], ours.predictor.pace)
-                found[0] += eta.low <= sum(j.seconds for j in some) <= eta.high
-                found[1] += 1
-        need = ours.need(job)
-        jobs += need.low <= job.seconds <= need.high
+        for count, inside in found.items():
+            some = trace[at : at + count] if count else trace[at:]
+            if at < FIRST or len(some) < count or (not count and at % 10):
+                continue
+            eta = remaining([(n.seconds, n.low, n.high) for n in map(ours.need, some)], ours.predictor.pace)
+            inside[0] += eta.low <= sum(j.seconds for j in some) <= eta.high
+            inside[1] += 1
         ours.learn(job)
-    twenty, rest = (inside / asked for inside, asked in sums.values())
-    return jobs / len(trace), twenty, rest
+    return {count: inside / asked for count, (inside, asked) in found.items()}
 
 
 def mean(scores: list[Score]) -> Score:
@@ -237,14 +237,17 @@ def main() -> int:
                 found.setdefault(way, []).append(score(trace, one))
         rows = [[way, *(f"{v:.1%}" for v in vars(mean(s)).values())] for way, s in found.items()]
         covers = [coverage(trace) for trace in several]
-        jobs, twenty, rest = (statistics.fmean(c[i] for c in covers) for i in range(3))
+        cover = {count: statistics.fmean(c[count] for c in covers) for count in covers[0]}
         print(
             f"\n{name}: {len(several)} × {len(several[0])} jobs\n" + table(["reserve", "under", "over", "waste"], rows)
         )
-        print(f"time within the interval of 80 %: jobs {jobs:.0%}, the next {NEXT} {twenty:.0%}, all left {rest:.0%}")
+        told = ", ".join(
+            f"next {count} {share:.0%}" if count else f"all left {share:.0%}" for count, share in cover.items()
+        )
+        print(f"time within the interval of 80 %: {told}")
         figures[name] = {
             "ways": {w: vars(mean(s)) for w, s in found.items()},
-            "cover": {"jobs": jobs, "next": twenty, "rest": rest},
+            "cover": {str(count) if count else "rest": share for count, share in cover.items()},
         }
     graphs = []
     if options.trace.exists():

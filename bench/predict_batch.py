@@ -1,15 +1,16 @@
 """What prediction is good for under a memory limit, on real ComfyUI in a memory cgroup.
 
     python bench/predict_batch.py
-    python bench/predict_batch.py --only adaptive --json adaptive.json
+    python bench/predict_batch.py --only restart --limit-mb 2080
 
 batch: clips of two sizes in turn; the large ones fit only once what the last clip left is freed. The same batch with
-prediction and by the thresholds alone (`gate.predict` off), both from an empty history. frees: actions between prompts,
-and of those the needless: the prompt that followed would have stayed below critical without. waits: seconds that
-prompts were held with the gate waiting, and how many prompts.
+prediction and by the thresholds alone (`gate.predict` off), in turn, both from an empty history. frees: actions between
+prompts, and of those the needless: the prompt that followed would have stayed below critical without. waits: seconds
+that prompts were held with the gate waiting, and how many prompts.
 
-adaptive: six runs of a clip whose number of frames *Adaptive Batch Size* chooses, from an empty history, wanting far
-more than fits. Then, on a server of its own, the largest number that survives is sought by halving, with the gate on.
+restart: a node that takes several times what tensor arithmetic says of it, after a clip that leaves much behind, in a
+process that has not run it yet. What nodes were seen to take is known to a process only; what prompts took, to the next
+one, too. Each round, a server is killed that has run the clip alone, another one begins, and is given both.
 """
 
 from __future__ import annotations
@@ -27,19 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from resource_gate.batch.calibration import MIB
-from resource_gate.batch.client import ClientError, JobLost
+from resource_gate.batch.client import ClientError
 from resource_gate.batch.demo_view import table
 from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
-from resource_gate.batch.sample_jobs import ClipJob, ClipSize, clip_color, node, plain_clip
+from resource_gate.batch.sample_jobs import FPS, ClipJob, ClipSize, clip_color, node, plain_clip
 from resource_gate.batch.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.trial import Trial
 from resource_gate.gate.history_file import FILE
 
 CRITICAL = 0.90
-SMALL, LARGE = 25, 97
-RUNS = 6
-WANTED = 1000
-NEAR = 0.10
+WAYS = (("prediction", True), ("thresholds", False))
 
 
 @dataclass
@@ -90,33 +88,33 @@ class Watched:
         return {"freed": action["freed"], "used": used, "limit": limit, "clip": ended, "text": action["text"]}
 
 
-def mixed(clips: int) -> list[ClipJob]:
-    return [plain_clip(i, ClipSize(LARGE if i % 2 else SMALL)) for i in range(clips)]
+def spec(comfyui: ComfyUI, predict: bool, options: argparse.Namespace) -> ServerSpec:
+    environment = {"RESOURCE_GATE_GATE_PREDICT": str(predict)}
+    return ServerSpec(comfyui, limit=options.limit_mb * MIB, environment=environment)
 
 
-def batch(comfyui: ComfyUI, folder: Path, predict: bool, options: argparse.Namespace) -> dict[str, Any]:
-    base = folder / f"batch-{predict}"
-    spec = ServerSpec(comfyui, limit=options.limit_mb * MIB, environment={"RESOURCE_GATE_GATE_PREDICT": str(predict)})
-    server = ServerProcess(spec, base, print)
+def mixed(options: argparse.Namespace) -> list[ClipJob]:
+    return [plain_clip(i, ClipSize(options.large if i % 2 else options.small)) for i in range(options.clips)]
+
+
+def batch(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespace) -> dict[str, Any]:
+    server = ServerProcess(spec(comfyui, predict, options), base, print)
     watched = Watched(server)
     try:
-        result = Trial(server, mixed(options.clips), server.base / "output").run()
+        result = Trial(server, mixed(options), server.base / "output").run()
     finally:
         watched.stop()
-    history = base / "user" / "__resource_gate" / FILE
-    runs = [json.loads(line) for line in history.read_text().splitlines()] if history.exists() else []
-    frees = [a for a in watched.actions.values() if a["place"] == "between prompts"]
-    brakes = [a for a in watched.actions.values() if a["place"] == "between nodes"]
-    for run in runs:  # without prediction none are kept: the other variant's tell what the clips take
+    for run in lessons(base):  # without prediction none are kept: the other variant's tell what the clips take
         frames = round(run["sizes"][0] / (ClipSize().target[0] * ClipSize().target[1]))
         options.needs[frames] = max(options.needs.get(frames, 0), run["ram"])
+    actions = [watched.before(a) | {"place": a["place"]} for a in watched.actions.values()]
     return {
         "done": result.done,
         "jobs": options.clips,
         "deaths": result.deaths,
         "wall": result.wall,
-        "frees": [watched.before(a) for a in frees],
-        "brakes": [watched.before(a) for a in brakes],
+        "frees": [a for a in actions if a["place"] == "between prompts"],
+        "brakes": [a for a in actions if a["place"] == "between nodes"],
         "waits": sum(seconds for seconds, _ in watched.waits),
         "held": len({job for _, job in watched.waits}),
         "peak": result.anonymous_peak,
@@ -124,77 +122,49 @@ def batch(comfyui: ComfyUI, folder: Path, predict: bool, options: argparse.Names
     }
 
 
-def adaptive_graph(index: int, wanted: int, fixed: int | None = None) -> dict[str, Any]:
-    size = ClipSize()
-    width, height = size.target
-    return {
-        "size": node("ResourceGateBatchSize", wanted=wanted, step=1, plus_one=False, keep_free=0.0),
-        "frames": node(
-            "EmptyImage", width=size.width, height=size.height, color=clip_color(index),
-            batch_size=["size", 0] if fixed is None else fixed,
-        ),
-        "scale": node(
-            "ImageScale", image=["frames", 0], upscale_method="bilinear", width=width, height=height, crop="disabled"
-        ),
-        "video": node("CreateVideo", images=["scale", 0], fps=24.0),
-        "save": node("SaveVideo", video=["video", 0], filename_prefix=f"a{index}", format="mp4", codec="h264"),
-        **({"show": node("PreviewAny", source=["size", 1])} if fixed is None else {}),
-    }  # fmt: skip
+def lessons(base: Path) -> list[dict[str, Any]]:
+    history = base / "user" / "__resource_gate" / FILE
+    return [json.loads(line) for line in history.read_text().splitlines()] if history.exists() else []
 
 
-def run_one(server: ServerProcess, graph: dict[str, Any]) -> tuple[bool, bool]:
-    """Run it; whether it ended well, and whether the process died of it."""
-    prompt_id = server.client.submit(graph)
-    try:
-        return server.client.wait_for_end(prompt_id, 120).ok, False
-    except JobLost:
-        return False, False
-    except ClientError:
-        give_up = time.monotonic() + 10
-        while server.alive and time.monotonic() < give_up:
-            time.sleep(0.1)
-        return False, not server.alive
+def blurred(index: int, frames: int, name: str) -> ClipJob:
+    """A clip whose blur holds its input, a padded copy and the result at once."""
+    size = ClipSize(frames)
+    job = ClipJob(name, frames, size.width, size.height)
+    graph = {
+        "frames": node("EmptyImage", width=size.width, height=size.height, batch_size=frames, color=clip_color(index)),
+        "blur": node("ImageBlur", image=["frames", 0], blur_radius=1, sigma=1.0),
+        "video": node("CreateVideo", images=["blur", 0], fps=FPS),
+        "save": node("SaveVideo", video=["video", 0], filename_prefix=job.prefix, format="mp4", codec="h264"),
+    }
+    return ClipJob(name, frames, size.width, size.height, graph)
 
 
-def adaptive(comfyui: ComfyUI, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    environment = {"RESOURCE_GATE_GATE_RESTORE": "never"}
-    spec = ServerSpec(comfyui, limit=options.limit_mb * MIB, environment=environment)
-    rows, deaths = [], 0
-    with ServerProcess(spec, folder / "adaptive", print) as server:
-        for index in range(RUNS):
-            began = time.monotonic()
-            ok, died = run_one(server, adaptive_graph(index, WANTED))
-            deaths += died
-            if died:
-                server.start()
-            history = server.base / "user" / "__resource_gate" / FILE
-            last = json.loads(history.read_text().splitlines()[-1])
-            size = last["sizes_chosen"].get("size", 0)
-            rows.append({"size": size, "ok": ok, "ram": last["ram"], "seconds": time.monotonic() - began})
-            print(
-                f"  run {index + 1}: {size} frames, {'done' if ok else 'failed'}, {last['ram'] // MIB} MB", flush=True
-            )
-    low, high, probes = max(r["size"] for r in rows if r["ok"]), None, []
-    with ServerProcess(spec, folder / "probe", print) as server:
-        step = max(1, low // 10)
-        while high is None or high - low > max(1, low // 50):
-            middle = low + step if high is None else (low + high) // 2
-            ok, died = run_one(server, adaptive_graph(500 + middle, 1, middle))
-            probes.append({"frames": middle, "ok": ok, "died": died})
-            print(f"  {middle} frames: {'survives' if ok else 'dies' if died else 'fails'}", flush=True)
-            low, high = (middle, high) if ok else (low, middle)
-            if died:
-                server.start()
-    near = next((i + 1 for i, r in enumerate(rows) if r["ok"] and r["size"] >= (1 - NEAR) * low), None)
-    return {"runs": rows, "deaths": deaths, "largest": low, "probes": probes, "near_after": near}
+def restart(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespace) -> dict[str, Any]:
+    server = ServerProcess(spec(comfyui, predict, options), base, print)
+    taught = [blurred(900 + i, options.blurred - 8 * i, f"taught{i}") for i in range(2)]
+    Trial(server, taught, server.base / "output").run()
+    found: dict[str, Any] = {"deaths": 0, "done": 0, "jobs": 0, "wall": 0.0, "peak": 0}
+    for number in range(options.rounds):
+        jobs = [
+            plain_clip(number, ClipSize(options.left), f"left{number}"),
+            blurred(100 + number, options.blurred, f"blurred{number}"),
+        ]
+        result = Trial(server, jobs, server.base / "output").run()
+        found["deaths"] += result.deaths
+        found["done"] += result.done
+        found["jobs"] += len(jobs)
+        found["wall"] += result.wall
+        found["peak"] = max(found["peak"], result.anonymous_peak)
+    return found | {"needs": [run["ram"] for run in lessons(base)]}
 
 
-def report_batch(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
+def report_batch(found: list[tuple[str, dict[str, Any]]], options: argparse.Namespace) -> str:
     rows = []
-    for name, one in found.items():
+    for name, one in found:
         needless = 0
         for free in one["frees"]:
-            need = options.needs.get(LARGE if free["clip"] % 2 else SMALL, 0)
+            need = options.needs.get(options.large if free["clip"] % 2 else options.small, 0)
             needless += free["used"] + need < CRITICAL * free["limit"]
         freed = sum(f["freed"] for f in one["frees"]) / MIB
         rows.append(
@@ -208,11 +178,25 @@ def report_batch(found: dict[str, dict[str, Any]], options: argparse.Namespace) 
     return table(head, rows)
 
 
+def report_restart(found: list[tuple[str, dict[str, Any]]]) -> str:
+    rows = [
+        [name, f"{one['done']}/{one['jobs']}", str(one["deaths"]), f"{one['wall']:.1f}", f"{one['peak'] // MIB}"]
+        for name, one in found
+    ]
+    return table(["after a restart", "done", "deaths", "wall s", "peak MB"], rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit-mb", type=int, default=2300)
     parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--only", choices=("batch", "adaptive"))
+    parser.add_argument("--large", type=int, default=97, help="frames of the large clips")
+    parser.add_argument("--small", type=int, default=25)
+    parser.add_argument("--pairs", type=int, default=1, help="batches of each variant, in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="restarts")
+    parser.add_argument("--left", type=int, default=57, help="frames of the clip that leaves much behind")
+    parser.add_argument("--blurred", type=int, default=97, help="frames of the clip that is blurred")
+    parser.add_argument("--only", choices=("batch", "restart"))
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     options.needs = {}
@@ -223,22 +207,17 @@ def main() -> int:
         return 2
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="resource-gate-predict-") as name:
-        folder = Path(name)
-        if options.only != "adaptive":
-            found = {}
-            for label, predict in (("prediction", True), ("thresholds", False)):
-                found[label] = batch(finding.comfyui, folder, predict, options)
-                print(f"{label}: {found[label]['wall']:.1f} s, {found[label]['deaths']} deaths", flush=True)
-                shutil.rmtree(folder / f"batch-{predict}")
-            print(report_batch(found, options))
-            figures["batch"] = found
-        if options.only != "batch":
-            figures["adaptive"] = one = adaptive(finding.comfyui, folder, options)
-            sizes = ", ".join(str(r["size"]) for r in one["runs"])
-            print(
-                f"adaptive: {sizes} frames; the largest that survives: {one['largest']}; within 10 % after "
-                f"{one['near_after']} runs; {one['deaths']} deaths"
-            )
+        base = Path(name) / "server"
+        for part, run in (("batch", batch), ("restart", restart)):
+            if options.only not in (None, part):
+                continue
+            found = figures[part] = []
+            for label, predict in WAYS * (options.pairs if part == "batch" else 1):
+                one = run(finding.comfyui, base, predict, options)
+                found.append((label, one))
+                print(f"{part}, {label}: {one['wall']:.1f} s, {one['deaths']} deaths", flush=True)
+                shutil.rmtree(base)
+            print(report_batch(found, options) if part == "batch" else report_restart(found), flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0

@@ -18,7 +18,7 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 from .predict import Need
-from .room import Forecast, NoForecast, fits, hopeless, known_need, lacking, may_run_short, shortage_for
+from .room import Forecast, NoForecast, cannot_fit, fits, hopeless, known_need, lacking, may_run_short, shortage_for
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,10 @@ SETTLED = 0.01
 """Share of the limit: memory that fell by less than this since the last look has stopped falling."""
 
 LOOK = 0.5
-"""Seconds between two looks while a prompt waits."""
+"""Seconds between two looks while a prompt waits …"""
+
+SHORT_LOOK = 0.1
+"""… and where the thresholds would let it start, and only its need does not fit: does memory still fall?"""
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,11 @@ class Admission:
             return self._start()
         if self._wait is None:
             reading = self._free(job, reading, settings, need)
-            if self._fits(reading, settings, need, freed=True):
-                return self._start()
             end = self._too_large(job, reading, settings, need)
             if end is not None:
                 return end
+            if self._fits(reading, settings, need, freed=True):
+                return self._start()
             now = self._clock()
             self._wait = _Wait(job.id, now, reading.used, now)
             return self._hold(job, reading, settings)
@@ -172,7 +175,7 @@ class Admission:
             return self._start()
         level = level_of(reading.used, reading.limit, settings.ram)
         settled = False
-        if now - wait.last_look >= 2 * LOOK:
+        if now - wait.last_look >= 2 * self._look(level):
             settled = wait.last_used - reading.used < SETTLED * reading.limit
             wait.last_used, wait.last_look = reading.used, now
         # Below critical, memory that no longer falls will not fall by waiting; above, a start would be its end.
@@ -188,6 +191,9 @@ class Admission:
             )
             return self._start()
         return self._hold(job, reading, settings)
+
+    def _look(self, level: Level) -> float:
+        return SHORT_LOOK if level == Level.NORMAL else LOOK
 
     def _clear(self, job: Job) -> None:
         with self._lock:
@@ -208,6 +214,8 @@ class Admission:
         return self._read()
 
     def _fits(self, reading: MemoryReading, settings: Settings, need: Need | None, *, freed: bool = False) -> bool:
+        if freed and settings.gate.too_large == "hold" and cannot_fit(reading, need):
+            return False
         return fits(reading, settings.ram, need, waited=self._wait is not None, freed=freed)
 
     def _too_large(self, job: Job, reading: MemoryReading, settings: Settings, need: Need | None) -> Verdict | None:
@@ -251,7 +259,7 @@ class Admission:
         if settings.gate.fit_first:
             room = entry_of(Level.CRITICAL, reading.limit, settings.ram) - reading.used
             other = self._forecast.fitting_prompt(job, room)
-        return Verdict(False, reason, LOOK, other)
+        return Verdict(False, reason, self._look(level_of(reading.used, reading.limit, settings.ram)), other)
 
     def _show(self, state: GateState) -> None:
         with self._lock:

@@ -25,6 +25,10 @@ NOTE_EVERY = 0.1
 look costs as much as all else before a node."""
 
 
+WORTH_TELLING = 128 * 1024**2
+"""Bytes from which a prompt's need is told beside its peak."""
+
+
 class Record(Protocol):
     """What the gate writes into the journal."""
 
@@ -52,7 +56,13 @@ class Record(Protocol):
         """Waits again, `changed` as told."""
         ...
 
-    def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: dict[str, int] | None = None) -> None:
+    def ended(
+        self,
+        outcome: Outcome,
+        peak_ram: int = 0,
+        peak_vram: dict[str, int] | None = None,
+        predicted: int | None = None,
+    ) -> None:
         """Is over."""
         ...
 
@@ -184,7 +194,11 @@ class Gate:
         self.brake.job_ended()
         peak = self.brake.job_peak
         if self._journal is not None:
-            self._journal.ended(outcome, peak.ram, _by_name(peak))
+            # What lay there without it is the same in both, so that they differ by as much as the prediction was off.
+            need = None if self._prediction is None else self._prediction.expected(outcome.job_id)
+            without = peak.ram - self.brake.meter.ram
+            told = None if need is None or need < WORTH_TELLING else max(0, without) + need
+            self._journal.ended(outcome, peak.ram, _by_name(peak), told)
         if self._retries is not None:
             self._retries.over(outcome.job_id)
         if self._changed is not None:

@@ -14,7 +14,7 @@ from .host import ENCODE, Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
 from .journal_redo import Statement
 from .journal_rows import JournalRows, prune
-from .journal_sql import ACCEPTED, ENDED, FAILED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .journal_sql import ACCEPTED, ENDED, FAILED, PREDICTED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
 from .journal_store import JournalStore
 from .journal_times import WorkflowTimes
 from .journal_writer import JournalWriter
@@ -199,8 +199,18 @@ class Journal:
             self._set_note(Note())
             self._write([(PUT_BACK, (*error, changed, job_id, self._session))])
 
-    def ended(self, outcome: Outcome, peak_ram: int = 0, peak_vram: Mapping[str, int] | None = None) -> None:
-        """The prompt is over; its graph is not kept any longer, unless it failed and may be asked for once more."""
+    def ended(
+        self,
+        outcome: Outcome,
+        peak_ram: int = 0,
+        peak_vram: Mapping[str, int] | None = None,
+        predicted: int | None = None,
+    ) -> None:
+        """The prompt is over; its graph is not kept any longer, unless it failed and may be asked for once more.
+
+        Args:
+            predicted: bytes that `peak_ram` had been expected to stay below; None where that is not to be kept.
+        """
         with self._lock:
             began = self._began.pop(outcome.job_id, None)
             seconds = None if began is None else self._clock() - began
@@ -212,6 +222,8 @@ class Journal:
             )
             self._ended += 1
             more = prune(self._wall(), self._session) if self._ended % PRUNE_EVERY == 0 else []
+            if predicted is not None:
+                more = [(PREDICTED, (predicted, outcome.job_id, self._session)), *more]
             self._write([(ENDED if outcome.ok else FAILED, values), *more])
             self._note = Note()  # what the page tells of a job that does not run is not looked at
 

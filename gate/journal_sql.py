@@ -62,6 +62,9 @@ WHOLE = (
 FAILED = _ENDED.format("")
 """Its graph is kept: somebody may ask for it once more."""
 
+PREDICTED = "UPDATE jobs SET predicted = ? WHERE id = ? AND session = ? AND state IN ('done', 'failed')"
+"""Told of prompts that take much, and apart from their end: short ones, of which there are many, are not delayed."""
+
 PRUNE_NUMBER = (
     f"DELETE FROM jobs WHERE state NOT IN {LIVE} AND state != 'quarantined' AND seq <= (SELECT seq FROM jobs"
     f" WHERE state NOT IN {LIVE} AND state != 'quarantined' ORDER BY seq DESC LIMIT 1 OFFSET ?)"
@@ -85,6 +88,7 @@ BY_NAME = {
     "put back": PUT_BACK,
     "ended": ENDED,
     "failed": FAILED,
+    "predicted": PREDICTED,
     "prune by number": PRUNE_NUMBER,
     "prune by age": PRUNE_AGE,
     "prune graphs": PRUNE_GRAPHS,

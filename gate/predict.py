@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .eta import Pace, swing_of
+from .eta import Pace, Sums
 from .features import Features, features_of, likeness
 from .history import OK, Run
 from .history_file import FAMILIES
 from .predict_family import TIME_GRAIN, WHOLE, Family
 from .predict_fit import Fit
 
-SAFE = 0.94
-"""Share of runs that shall need no more than is expected. Being short costs about a whole run again, a byte too much
-costs itself: at a spread of 5 % of the need the sum of both is least near here (`bench/predict.py`)."""
+SELDOM = 0.06
+"""Share of runs that take less than the low end of a need."""
 
 INTERVAL = 0.8
 """Share of runs whose duration shall lie within `low` and `high`."""
@@ -35,9 +34,6 @@ STRETCH = 0.1
 
 STRETCHED = 4.0
 """Times wider or narrower at most."""
-
-PACES = 60
-"""Runs over which the swings of the pace are looked at."""
 
 PACE_LIMIT = 4.0
 """Times slower or faster that a single run is taken to have been at most."""
@@ -64,11 +60,12 @@ class Need:
     """What a prompt is expected to take.
 
     Attributes:
-        ram, vram: bytes above what is used without it that `SAFE` of its like stay below; VRAM on one card.
+        ram, vram: bytes above what is used without it that are enough; VRAM on one card. Where the margin on them is,
+            is chosen by what it costs to be wrong (`Fit.quantile`): about one run of twenty takes more.
         seconds: the mean.
         low, high: seconds between which `INTERVAL` of its like end.
         known: whether runs of its own family say so; else it is arithmetic, or lent from a similar family.
-        ram_mean, ram_low: bytes in the mean, and those that `SAFE` of its like exceed.
+        ram_mean, ram_low: bytes in the mean, and those that all but `SELDOM` of its like exceed.
         lean, lean_low: the same as `ram` and `ram_low`, had all been dropped before each node that no later one needed:
             what it can be brought down to.
         confirmed: whether a run of this process has borne out what is known of the family.
@@ -104,8 +101,7 @@ class Predictor:
         """Logarithm of the factor."""
         self._stretch = 1.0
         """By how much intervals are wider than the lines say, so that they cover what they are to cover."""
-        self._paces: deque[float] = deque(maxlen=PACES)
-        self._factors: deque[float] = deque(maxlen=PACES)
+        self._sums = Sums()
         for run in runs:
             self._family(run.family).load(run)
 
@@ -115,17 +111,17 @@ class Predictor:
         outputs: Sequence[str] = (),
         *,
         sizes: Mapping[str, int] | None = None,
-        share: float = SAFE,
+        share: float | None = None,
     ) -> Need:
         """What a graph in API format will need; `sizes` and `outputs` as `features_of` takes them."""
         return self.need_of(features_of(graph, outputs, sizes), share=share)
 
-    def need_of(self, features: Features, *, cold: bool | None = None, share: float = SAFE) -> Need:
+    def need_of(self, features: Features, *, cold: bool | None = None, share: float | None = None) -> Need:
         """The same of a prompt whose features are known.
 
         Args:
             cold: whether its models have to be loaded; None: as far as that is known.
-            share: of runs that shall need no more than `ram` and `vram`.
+            share: of runs that shall need no more than `ram` and `vram`; None: by what it costs to be wrong.
         """
         with self._lock:
             if cold is None:
@@ -161,17 +157,16 @@ class Predictor:
         # Outside four times as much as inside: then four of five are inside.
         self._stretch *= 1 - STRETCH * (1 - INTERVAL) if low <= run.seconds <= high else 1 + STRETCH * INTERVAL
         self._stretch = min(STRETCHED, max(1 / STRETCHED, self._stretch))
-        expected = times.mean(run.sizes) + TIME_GRAIN
-        factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / expected))
+        expected = max(0.0, times.mean(run.sizes))
+        self._sums.learn(expected, math.exp(self._pace), run.seconds)
+        factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / (expected + TIME_GRAIN)))
         self._pace += PACE * (math.log(factor) - self._pace)
-        self._paces.append(self._pace)
-        self._factors.append(math.log(factor))
 
     @property
     def pace(self) -> Pace:
-        """How fast the machine was in the last runs, against what is known of their families."""
+        """How fast the machine was in the last runs, against what is known of their families, and how far off sums."""
         with self._lock:
-            return Pace(math.exp(self._pace), swing_of(self._paces, self._factors, PACE))
+            return Pace(math.exp(self._pace), self._sums.ends)
 
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
@@ -219,7 +214,7 @@ def _told(
     family: Family,
     sizes: Sequence[float],
     cold: bool,
-    share: float,
+    share: float | None,
     factor: float,
     pace: float,
     stretch: float,
@@ -238,9 +233,9 @@ def _told(
         high * factor,
         known,
         int(max(0.0, ram.mean(sizes))),
-        int(ram.quantile(sizes, 1 - share)),
+        int(ram.quantile(sizes, SELDOM)),
         family.confirmed,
         len(family.runs),
         int(lean.quantile(sizes, share) * factor),
-        int(lean.quantile(sizes, 1 - share)),
+        int(lean.quantile(sizes, SELDOM)),
     )

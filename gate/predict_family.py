@@ -11,7 +11,7 @@ from .predict_fit import DECAY, Fit, Row
 KEPT = 48
 """Runs that teach: the newest."""
 
-RAM_GRAIN = 64 * 1024**2
+RAM_GRAIN = 32 * 1024**2
 """Bytes below which a difference in memory is noise of the process."""
 
 TIME_GRAIN = 0.1
@@ -28,7 +28,7 @@ REFIT_EVERY = 8
 WRONG = 2.0
 """A run that took less than the expected by this factor, or more, contradicts what is known…"""
 
-WRONG_GRAIN = 4 * RAM_GRAIN
+WRONG_GRAIN = 8 * RAM_GRAIN
 """… if it is by more bytes than this …"""
 
 WRONG_IN_A_ROW = 3
@@ -126,8 +126,9 @@ class Family:
             return self.fit("ram", cold)
         if quantity == "vram" and not any(r.vram for r in runs):
             return None
-        rows = [Row(r.sizes, took(r), DECAY ** (newest - i)) for i, r in enumerate(runs)]
-        return Fit(rows, TIME_GRAIN if quantity == "seconds" else RAM_GRAIN)
+        rows = [Row(r.sizes, took(r), DECAY ** (newest - i), r.outcome != OK) for i, r in enumerate(runs)]
+        times = quantity == "seconds"
+        return Fit(rows, TIME_GRAIN if times else RAM_GRAIN, steady=not times)
 
     def _check(self, run: Run) -> bool:
         """Whether the run was off what the line says; drops runs that it contradicts."""

@@ -1,24 +1,41 @@
 """A straight line through the runs of a family: what they took against how large they were, and how far off that is.
 
 Weighted least squares of relative errors with no negative slope (more frames never take less), solved by hand: four
-unknowns, and numpy is not a requirement.
+unknowns, and numpy is not a requirement. Where it is asked to be steady, runs that lie far off pull it less (Huber's
+weights): a reading of nothing, because what an earlier prompt had left was used again, is not what a run takes.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-DECAY = 0.97
-"""Weight of a run against the next newer one: after 23 runs it counts half."""
+DECAY = 0.95
+"""Weight of a run against the next newer one: after 14 runs it counts half."""
 
 PRIOR_SPREAD = 0.05
 """Relative spread taken for granted before runs have shown theirs (peaks of core nodes spread 2–10 %)."""
 
 PRIOR_WEIGHT = 5.0
 """Runs that this counts as."""
+
+KERNEL = 0.25
+"""Each error that was seen stands for others like it: spread by this share of the spread of all, and …"""
+
+KERNEL_LEAST = 0.03
+"""… by this at least."""
+
+HUBER = 1.5
+"""Standard deviations beyond which a run pulls no more than one that lies there."""
+
+STEADY_ROUNDS = 4
+
+FIRM = 3.0
+"""Runs that one counts as that ended for want of memory."""
+
+CANDIDATES = 16
+"""Margins that are compared for what they would have cost; then quarters of a step around the best."""
 
 ANCHOR = 0.05
 """Weight, in runs, of the guess that a run of no pixels takes `ANCHOR_SHARE` of the mean: it bends a line through
@@ -33,13 +50,24 @@ RIDGE = 1e-7
 """Keeps columns that say the same apart."""
 
 
+HIGH = 0.95
+"""Share of runs that the cheapest margin is about at."""
+
+ROOT_TAU = math.sqrt(2.0 * math.pi)
+
+
 @dataclass(frozen=True)
 class Row:
-    """A run for one of the lines: sizes, what it took, its weight among the others."""
+    """A run for one of the lines: sizes, what it took, its weight among the others.
+
+    `firm`: it ended for want of memory. So it took more than that, whatever others say, and another like it is dearer
+    than one that is only tried again.
+    """
 
     sizes: tuple[float, ...]
     took: float
     weight: float = 1.0
+    firm: bool = False
 
 
 class Fit:
@@ -48,69 +76,118 @@ class Fit:
     Args:
         rows: oldest first; at least one.
         grain: added to what is expected before errors are taken relative to it: below it, differences are noise.
+        steady: whether runs far off shall pull the line less: then it is near the median, else it is the mean.
     """
 
-    def __init__(self, rows: Sequence[Row], grain: float) -> None:
+    def __init__(self, rows: Sequence[Row], grain: float, *, steady: bool = False) -> None:
         self._grain = grain
         self._scale = [max(max(r.sizes[i] for r in rows), 1.0) for i in range(len(rows[0].sizes))]
         self._slopes = self._solve(rows)
         self.count = len(rows)
-        self.errors = [(r.took - (m := self.mean(r.sizes))) / (m + grain) for r in rows]
+        self.errors = self._off(rows)
         """(took − expected) / (expected + grain), by run."""
-        used = sum(1 for slope in self._slopes if slope > 0)
+        if steady:
+            self._steady(rows)
         # In bytes, which is what a margin costs, the errors of large runs count for more; and those of late ones.
         means = [self.mean(r.sizes) + grain for r in rows]
         most = max(means)
-        counts = [r.weight * m / most for r, m in zip(rows, means, strict=True)]
-        squares = [(2 * c * e * e, e > 0) for c, e in zip(counts, self.errors, strict=True)]
-        free = max(0.0, sum(counts) - used) + PRIOR_WEIGHT
-        self._free = max(0.0, len(rows) - used) + PRIOR_WEIGHT
-        prior = PRIOR_WEIGHT * PRIOR_SPREAD**2
-        self.up = math.sqrt((sum(s for s, above in squares if above) + prior) / free)
-        """Relative standard error of a run that takes more than the mean …"""
-        self.down = math.sqrt((sum(s for s, above in squares if not above) + prior) / free)
-        """… and of one that takes less: peaks are skewed."""
-        self._sorted = sorted(zip(self.errors, counts, strict=True))
-        self._counts = sum(counts) + max(counts)
-        self._known: dict[float, float | None] = {}
+        self._counts = [r.weight * (FIRM if r.firm else 1.0) * m / most for r, m in zip(rows, means, strict=True)]
+        self._spread = math.sqrt(
+            (sum(c * e * e for c, e in zip(self._counts, self.errors, strict=True)) + PRIOR_WEIGHT * PRIOR_SPREAD**2)
+            / (sum(self._counts) + PRIOR_WEIGHT)
+        )
+        self._known: dict[float | None, float] = {}
+
+    def _off(self, rows: Sequence[Row]) -> list[float]:
+        return [(r.took - (m := self.mean(r.sizes))) / (m + self._grain) for r in rows]
+
+    def _steady(self, rows: Sequence[Row]) -> None:
+        for _ in range(STEADY_ROUNDS):
+            away = sorted(abs(e) for e in self.errors)
+            usual = HUBER * max(KERNEL_LEAST, 1.48 * away[len(away) // 2])
+            if away[-1] <= usual:
+                return
+            self._slopes = self._solve(
+                [
+                    r if r.firm else replace(r, weight=r.weight * min(1.0, usual / max(abs(e), 1e-9)))
+                    for r, e in zip(rows, self.errors, strict=True)
+                ]
+            )
+            self.errors = self._off(rows)
 
     def mean(self, sizes: Sequence[float]) -> float:
         """What a run of these sizes is expected to take."""
         slopes = self._slopes
         return slopes[0] + sum(k * s / c for k, s, c in zip(slopes[1:], sizes, self._scale, strict=True))
 
-    def quantile(self, sizes: Sequence[float], share: float) -> float:
-        """What so large a share of runs of these sizes stays below; outside of the sizes seen the margin grows."""
+    def quantile(self, sizes: Sequence[float], share: float | None) -> float:
+        """What so large a share of runs of these sizes stays below; outside of the sizes seen the margin grows.
+
+        With None, the share is the one that costs least: see `_cheapest`.
+        """
         mean = self.mean(sizes)
         return max(0.0, mean + self.margin(sizes, share) * (mean + self._grain))
 
-    def margin(self, sizes: Sequence[float], share: float) -> float:
-        """The relative distance from the mean; negative for a share below a half."""
-        beyond = max((s / c for s, c in zip(sizes, self._scale, strict=True)), default=0.0) - 1.0
-        spread = (self.up if share > 0.5 else self.down) * math.sqrt(1.0 + 2.0 / self.count) + BEYOND * min(
-            1.0, max(0.0, beyond)
-        )
-        margin = student(share, self._free) * spread
-        # What was seen counts where enough was: few errors tell nothing of a far quantile.
-        if share > 0.5 and (seen := self._seen(share)) is not None:
-            return max(margin, seen)
-        if share < 0.5 and (seen := self._seen(share)) is not None:
-            return min(margin, seen)
-        return margin
-
-    def _seen(self, share: float) -> float | None:
-        """The error that so large a share of the runs, by their counts, stayed below; one more run is yet to come."""
+    def margin(self, sizes: Sequence[float], share: float | None) -> float:
+        """The relative distance from the mean; negative for a share well below a half."""
         if share not in self._known:
-            self._known[share] = self._look_up(share)
-        return self._known[share]
+            self._known[share] = self._cheapest() if share is None else self._look_up(share)
+        beyond = max((s / c for s, c in zip(sizes, self._scale, strict=True)), default=0.0) - 1.0
+        farther = BEYOND * min(1.0, max(0.0, beyond))
+        return self._known[share] + normal(HIGH if share is None else share) * farther
 
-    def _look_up(self, share: float) -> float | None:
-        below, error = 0.0, None
-        for error, count in self._sorted:
-            below += count
-            if below >= share * self._counts:
-                return error if share > 0.5 or below > count else None
-        return None
+    def _errors_like(self) -> list[tuple[float, float, float]]:
+        """What errors may come, as normal distributions: (runs it counts as, middle, deviation).
+
+        One for what was taken for granted before, the less of all the more runs there were; with few, the line itself
+        is not sure. Of those that were seen, neighbours are told together.
+        """
+        kernel = max(KERNEL_LEAST, KERNEL * self._spread)
+        told = [(PRIOR_WEIGHT, 0.0, PRIOR_SPREAD * math.sqrt(1.0 + 2.0 / self.count))]
+        first = count = total = 0.0
+        for error, weight in sorted(zip(self.errors, self._counts, strict=True)):
+            if count and error - first > kernel / 2:
+                told.append((count, total / count, kernel))
+                count = total = 0.0
+            if not count:
+                first = error
+            count, total = count + weight, total + weight * error
+        told.append((count, total / count, kernel))
+        return told
+
+    def _look_up(self, share: float) -> float:
+        """The error below which so large a share lies."""
+        told = self._errors_like()
+        wanted = share * sum(count for count, _, _ in told)
+        low = min(middle - 4.0 * deviation for _, middle, deviation in told)
+        high = max(middle + 4.0 * deviation for _, middle, deviation in told)
+        for _ in range(20):
+            half = (low + high) / 2
+            below = sum(count * below_normal((half - middle) / deviation) for count, middle, deviation in told)
+            low, high = (half, high) if below < wanted else (low, half)
+        return half
+
+    def _cheapest(self) -> float:
+        """The margin with the least waste: what was kept and not taken, and all that was kept where it was too little.
+
+        A run that does not fit fails, and what was kept for it was for nothing; to keep a tenth more for each of forty
+        runs, so that one more of them fits, costs more than that one.
+        """
+        told = self._errors_like()
+        high = max(middle + 3.0 * deviation for _, middle, deviation in told)
+
+        def cost(margin: float) -> float:
+            total = 0.0
+            for count, middle, deviation in told:
+                z = (margin - middle) / deviation
+                fits = below_normal(z)
+                unused = (margin - middle) * fits + deviation * math.exp(-z * z / 2) / ROOT_TAU
+                total += count * (unused + (1.0 - fits) * (1.0 + margin))
+            return total
+
+        step = high / CANDIDATES
+        rough = min((step * k for k in range(CANDIDATES + 1)), key=cost)
+        return min((rough + step * k / 4 for k in range(-3, 4)), key=cost)
 
     def _solve(self, rows: Sequence[Row]) -> list[float]:
         size = len(self._scale) + 1
@@ -181,8 +258,6 @@ def normal(share: float) -> float:
     return z if share > 0.5 else -z
 
 
-@functools.lru_cache(maxsize=1024)
-def student(share: float, free: float) -> float:
-    """The same for few runs: Student's t with so many degrees of freedom (first terms of Fisher's expansion)."""
-    z = normal(share)
-    return z + (z**3 + z) / (4.0 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96.0 * free * free)
+def below_normal(z: float) -> float:
+    """Share of the normal distribution below so many standard deviations."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))

@@ -235,6 +235,13 @@ class Prediction:
             return None
         return (need.seconds, need.low, need.high) if need.known else None
 
+    @_degrading(None)
+    def expected(self, job_id: str) -> int | None:
+        """Bytes of RAM that the running prompt was expected to need; None where runs of its like say nothing."""
+        running = self._running
+        known = running is not None and running.job.id == job_id and running.need.known
+        return running.need.ram if running is not None and known else None
+
     @property
     def running(self) -> RunningJob | None:
         """The running prompt."""

@@ -60,24 +60,28 @@ def lacking(reading: MemoryReading, tiers: Tiers, need: Need, tier: Level = Leve
 def fits(reading: MemoryReading, tiers: Tiers, need: Need | None, *, waited: bool, freed: bool) -> bool:
     """Whether a prompt may start with what there is.
 
-    A need that runs of this process have borne out decides alone; else the thresholds must hold, too. Once all was
-    freed that can be, the need may go up to the emergency level: waiting would not change it, and the brake is there.
+    A need that runs of this process have borne out decides alone; for any other the thresholds must hold, and it only
+    asks for room to be made first. Once all was freed that can be, a need may go up to the emergency level: waiting
+    would not change it, and the brake is there. So may what the brake can bring a prompt down to.
 
     Args:
         waited: a level that was entered must be left, not only touched.
+        freed: whether all was freed that the need asks for, or can be.
     """
     if reading.limit <= 0:
         return True
     if need is not None:
-        # Once it runs, the brake drops what no later node needs: waiting for room for that, too, gains nothing.
-        if freed and reading.used + need.lean > entry_of(Level.EMERGENCY, reading.limit, tiers):
-            return False
         if not freed and lacking(reading, tiers, need):
             return False
         if need.confirmed:
-            return True
+            return not freed or reading.used + need.lean <= entry_of(Level.EMERGENCY, reading.limit, tiers)
     used = reading.used + (tiers.leave * reading.limit if waited else 0)
     return level_of(int(used), reading.limit, tiers) == Level.NORMAL
+
+
+def cannot_fit(reading: MemoryReading, need: Need | None) -> bool:
+    """Whether by the low end of what this process has seen a prompt is larger than what is there."""
+    return need is not None and need.confirmed and reading.used + need.lean_low > reading.limit
 
 
 def shortage_for(job: Job, reading: MemoryReading, tiers: Tiers, need: Need) -> Shortage | None:
@@ -100,7 +104,7 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
 
     Asked once all was freed that can be. Said only of what this process has seen, and by the low end of the need.
     """
-    if need is None or not need.confirmed or reading.used + need.lean_low <= reading.limit:
+    if need is None or not cannot_fit(reading, need):
         return None
     free = max(0, reading.limit - reading.used)
     text = f"needs about {human(need.ram_mean)}, {human(reading.limit)} is the limit and {human(free)} of it are free"
@@ -111,5 +115,4 @@ def hopeless(forecast: Forecast, job: Job, reading: MemoryReading, tiers: Tiers,
 
 def may_run_short(reading: MemoryReading, gate: GateSettings, need: Need | None) -> bool:
     """Whether a prompt may start at the end of its wait though memory is short."""
-    cannot = need is not None and need.confirmed and reading.used + need.lean_low > reading.limit
-    return gate.on_timeout == "run" and not (cannot and gate.too_large == "hold")
+    return gate.on_timeout == "run" and not (gate.too_large == "hold" and cannot_fit(reading, need))

@@ -118,6 +118,18 @@ def test_what_has_ended_is_told_but_not_restored_and_only_a_failed_one_keeps_its
         assert file.execute("SELECT count(*) FROM jobs WHERE graph LIKE '%VeryPrivate%'").fetchone() == (0,)
 
 
+def test_the_peak_that_was_expected_stands_beside_the_one_that_was_measured(start):
+    journal = start()
+    for name, predicted in (("large", 9), ("small", None)):
+        journal.accepted(queued(name))
+        journal.started(Job(name, 0.0))
+        journal.ended(Outcome(name, True), 7, predicted=predicted)
+    assert {job["id"]: (job["peak_ram"], job["predicted"]) for job in journal.rows.jobs(10)} == {
+        "large": (7, 9),
+        "small": (7, None),
+    }
+
+
 def test_what_was_removed_by_hand_is_not_restored_but_what_runs_is_not_touched_by_it(start):
     journal = start()
     for name in ("a", "b", "c"):

@@ -94,6 +94,35 @@ def test_an_error_of_its_own_turns_it_off_and_the_gate_goes_on(machine, predicti
     assert prediction.need(job("b")) is None and prediction.seconds("b") is None
 
 
+class Ends:
+    """What a journal is told of ends."""
+
+    def __init__(self):
+        self.told = []
+
+    def accepted(self, prompt): ...
+
+    def started(self, job): ...
+
+    def ended(self, outcome, peak_ram=0, peak_vram=None, predicted=None):
+        self.told.append((outcome.job_id, predicted))
+
+
+@pytest.mark.parametrize(("taught", "beside"), [(0, False), (3, True)])
+def test_the_journal_is_told_what_was_expected_of_a_large_prompt_once_its_like_is_known(
+    machine, prediction, taught, beside
+):
+    for n in range(taught):
+        run(prediction, machine, str(n))
+    ends = Ends()
+    gate = Gate(machine.admission, machine.brake, BatchProgress(), ends, prediction=prediction)
+    gate.accepted(Queued("a", 0, job("a").graph, ("save",)))
+    gate.started(job("a"))
+    gate.ended(Outcome("a", True))
+    ((name, predicted),) = ends.told
+    assert name == "a" and (predicted is not None and 2 * GB < predicted < 6 * GB) == beside
+
+
 def test_what_was_learned_is_told_with_how_right_it_was(prediction, machine):
     for n in range(6):
         run(prediction, machine, str(n), ram=(2 + n / 50) * GB)
