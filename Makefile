@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench
+.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench release
 
 demo: setup
 	$(BIN)/resource-gate demo
@@ -49,6 +49,10 @@ ui:
 	@if command -v npm >/dev/null; \
 		then cd ui && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent check && npm test --silent; \
 		else echo "No npm here: the panel's own tests and its build check do not run."; fi
+
+# Set the version everywhere, test, commit, tag, push: make release VERSION=0.2.0
+release: setup
+	$(BIN)/python tools/release.py $(VERSION)
 
 clean:
 	rm -rf $(VENV) build dist ui/node_modules

@@ -148,8 +148,8 @@ def foretold(trace: str) -> Cell:
         ways = figures[trace]["ways"]
         ours, other = ways["ours"], ways["max × 1.1"]
         return (
-            f"{ours['under']:.0%} under, {ours['waste']:.0%} waste "
-            f"(1.1 × the largest so far: {other['under']:.0%}, {other['waste']:.0%})"
+            f"{ours['under']:.1%} under, {ours['waste']:.1%} waste "
+            f"(1.1 × the largest so far: {other['under']:.1%}, {other['waste']:.1%})"
         )
 
     return cell

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.find_comfyui import find_comfyui, read_version
+from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui, read_version
 
 PROBE = Path(__file__).with_name("probe.py")
 OLD_DEFAULT = Path("~/comfy-old/ComfyUI")
@@ -33,13 +33,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def probed(version: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def comfyui(version: str) -> ComfyUI:
+    """One of them, run by the newer one's Python."""
+    newest = find_comfyui().comfyui
+    assert newest is not None
+    return ComfyUI(installations()[version], newest.python, version)
+
+
+@pytest.fixture(scope="session")
+def probed(version: str, comfyui: ComfyUI) -> dict[str, str]:
     """Hook → "" or what is different, in this ComfyUI."""
-    comfyui = find_comfyui().comfyui
-    assert comfyui is not None
     done = subprocess.run(
         [str(comfyui.python), str(PROBE)],
-        cwd=installations()[version],
+        cwd=comfyui.path,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
