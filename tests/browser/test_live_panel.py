@@ -323,3 +323,45 @@ def test_after_a_kill_the_panel_finds_back_and_restores_what_was_left(
     page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
     for prompt in prompts:
         assert comfy.ask(f"/history/{prompt}")[prompt]["status"]["completed"] is True
+
+
+RUN_NODES = """async (wait) => {
+  const { app, LiteGraph } = window;
+  app.graph.clear();
+  const types = ["EmptyImage", "ResourceGate", "ResourceGateFreeMemory", "PreviewImage"];
+  const nodes = types.map((type, at) => {
+    const node = LiteGraph.createNode(type);
+    node.pos = [380 * at - 360, 40];
+    app.graph.add(node);
+    return node;
+  });
+  nodes.forEach((node, at) => at && nodes[at - 1].connect(0, node, 0));
+  const set = (node, values) => node.widgets.forEach((one) => one.name in values && (one.value = values[one.name]));
+  set(nodes[0], { width: 64, height: 64 });
+  set(nodes[1], { ram_percent: 1, wait_seconds: wait });
+  app.canvas.ds.scale = 0.6;
+  app.canvas.setDirty(true, true);
+  await app.queuePrompt(0, 1);
+  return nodes.slice(1, 3).map((node) => String(node.id));
+}"""
+
+
+@pytest.mark.parametrize("vue", [False, True], ids=["canvas", "nodes 2.0"])
+def test_the_nodes_tell_on_themselves_what_they_wait_for_and_what_came_of_it(
+    opened: Callable[..., Page], vue: bool
+) -> None:
+    page = opened(Comfy_VueNodes_Enabled=vue)
+    gate, free = page.evaluate(RUN_NODES, 4)
+
+    def told(node: str, words: str) -> None:
+        """On the node itself where it is an element, else by its widget, and on the page in either case."""
+        if vue:
+            page.locator(f'[data-node-id="{node}"]', has_text=words).first.wait_for(timeout=SLOW)
+        else:
+            has = "([id, words]) => app.graph.getNodeById(id).widgets.some((one) => `${one.value}`.includes(words))"
+            page.wait_for_function(has, arg=[node, words], timeout=SLOW)
+            page.get_by_text(words).first.wait_for(timeout=SLOW)
+
+    told(gate, "of 4 s: RAM is at")
+    told(gate, "went on after 4 s: RAM is at")
+    told(free, "freed")

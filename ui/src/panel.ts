@@ -40,8 +40,8 @@ export class Panel {
     // In this order when narrow; when wide, the second column stands to the right of the others.
     const columns = [
       [new Gate(deeds), new Restore(deeds), new Queue(deeds, new JobList(deeds)), new Aside(deeds), new Machines()],
-      [new Meters(deeds), new TimeLine()],
-      [new Free(deeds), new LastAction(deeds), new SettingsCard(deeds), new Limits()],
+      [new Meters(deeds), new TimeLine(), new LastAction(deeds)],
+      [new Free(deeds), new SettingsCard(deeds), new Limits()],
     ];
     this.views = [head, notices, ...columns.flat(), foot];
     const grid = h(

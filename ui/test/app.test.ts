@@ -115,7 +115,7 @@ describe("the panel", () => {
     await push({ last_action: action });
     expect([text(".rg-action .rg-side"), text(".rg-sentence")]).toEqual(["2 minutes ago", action.text]);
     expect(text(".rg-tags")).toBe("freed 2.0 GBshort of its goal of 3.0 GB");
-    expect([text(".rg-action summary"), text(".rg-action ol li .rg-row")]).toEqual(["1 step", "trim heap2.0 GB · 0.1 sec"]);
+    expect([text(".rg-action summary"), text(".rg-action ol li .rg-row")]).toEqual(["1 step", "trim heap2.0 GB · 70 ms"]);
   });
 
   it("lists what does not work here", async () => {
