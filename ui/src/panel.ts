@@ -28,7 +28,10 @@ export class Panel {
   private readonly views: View[];
   private texts = new Texts();
   private formats = new Formats("en");
-  private readonly pace = new Pace(() => this.draw());
+  private readonly pace = new Pace(
+    () => this.draw(),
+    () => (this.state().status?.level ?? "normal") !== "normal",
+  );
 
   /** @param state gives the state to draw; it is asked when it is drawn. */
   constructor(
