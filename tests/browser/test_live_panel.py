@@ -255,6 +255,7 @@ def test_a_batch_of_the_api_is_still_there_after_a_reload(comfy: Comfy, opened: 
     page.wait_for_function("window.app?.extensionManager", timeout=SLOW)
     show_panel(page)
     page.locator(".rg-counts", has_text="3 waiting").wait_for(timeout=SLOW)
+    page.locator(".rg-time").scroll_into_view_if_needed()
     page.locator(".rg-chart path[data-kind=ram]").wait_for(timeout=SLOW)
     page.get_by_role("button", name="Resume", exact=True).click()
     page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
@@ -289,6 +290,25 @@ def test_a_refused_threshold_is_told_and_the_old_one_stays(comfy: Comfy, opened:
     box.press("Tab")
     page.locator(".rg-meters .rg-said[data-ok=false]", has_text="leave must be smaller").wait_for(timeout=SLOW)
     assert comfy.status()["resources"]["ram"]["tiers"]["warning"] == 0.85
+
+
+def test_a_reset_of_all_settings_asks_in_a_dialog_of_comfyuis(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    comfy.ask("/resource_gate/settings", {"gate": {"wait": 31.0}})
+    try:
+        page = opened()
+        page.locator(".rg-settings summary").click()
+        reset, dialog = page.get_by_role("button", name="Reset all"), page.get_by_role("dialog")
+        reset.click()
+        dialog.get_by_text("Gate, Seconds a prompt waits at most: 31 → 30").wait_for(timeout=SLOW)
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached", timeout=SLOW)
+        assert comfy.ask("/resource_gate/settings")["settings"]["gate"]["wait"] == 31.0
+        reset.click()
+        dialog.get_by_role("button", name="Confirm").click()
+        page.locator(".rg-settings .rg-said", has_text="back at their defaults").wait_for(timeout=SLOW)
+        assert comfy.ask("/resource_gate/settings")["settings"]["gate"]["wait"] == 30.0
+    finally:
+        comfy.ask("/resource_gate/settings/reset", {})
 
 
 def test_the_panel_opens_by_its_keys_and_by_the_entry_beside_run(comfy: Comfy, opened: Callable[..., Page]) -> None:
