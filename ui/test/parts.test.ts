@@ -199,6 +199,12 @@ describe("the entry beside Run", () => {
   });
 });
 
+it("the batch's bar ends in what failed", async () => {
+  const { find } = await opened({ batch: batch({ done: 2, failed: 1 }) });
+  const { style } = find(".rg-queue .rg-bar");
+  expect([style.getPropertyValue("--at"), style.getPropertyValue("--failed")]).toEqual(["75%", "25%"]);
+});
+
 describe("a reset of all settings", () => {
   const OTHER = { ...SCHEMA, settings: { ram: { warning: 0.8 }, gate: { wait: 30 } } };
 
