@@ -42,9 +42,9 @@ HIDE = """() => {
 
 
 def busy_seconds(session: CDPSession) -> float:
-    """Seconds that the page's main thread has worked so far."""
+    """CPU seconds that the page's main thread has used so far: what others do on the machine does not count."""
     metrics = session.send("Performance.getMetrics")["metrics"]
-    return float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
+    return float(next(m["value"] for m in metrics if m["name"] == "ThreadTime"))
 
 
 def share(session: CDPSession, seconds: float, tick: Any) -> float:

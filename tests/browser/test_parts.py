@@ -198,6 +198,7 @@ def test_readings_that_come_while_nobody_looks_are_dropped(
 def test_the_time_line_tells_values_under_the_pointer_and_by_keys(show: Callable[..., Page]) -> None:
     page = show("running")
     chart = page.locator(".rg-chart")
+    page.locator(".rg-time").scroll_into_view_if_needed()
     chart.locator("path[data-kind=ram]").wait_for()
     chart.hover(position={"x": 180, "y": 60})
     readout = page.locator(".rg-readout")

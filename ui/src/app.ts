@@ -104,7 +104,7 @@ export class App {
     if (status !== before.status && status) this.onStatus(status, before.status);
     if (status !== before.status || this.state.link !== before.link) this.showLevel();
     // Readings can wait for the pace; what a person did, or must see, does not.
-    const calm = ["pushed", "tick", "loaded"].includes(happening.type);
+    const calm = ["pushed", "tick"].includes(happening.type);
     this.panel.redraw(!calm || status?.level !== before.status?.level || status?.gate.state !== before.status?.gate.state);
   }
 

@@ -62,6 +62,7 @@ export class Formats {
 
   /** `4 sec`, `3 min, 20 sec`, `1 hr, 5 min`, `2 days, 3 hr`: two parts at most. `rough` keeps the first where it is large. */
   duration(seconds: number, rough = false): string {
+    if (seconds > 0 && seconds < 0.1) return this.unit(Math.max(1, seconds * 1000), "millisecond");
     if (seconds > 0 && seconds < 1) return this.unit(seconds, "second", 1);
     const whole = Math.max(0, Math.round(seconds));
     if (whole < 60) return this.unit(whole, "second");
@@ -121,7 +122,8 @@ export class Formats {
   }
 
   private number(value: number, options: Intl.NumberFormatOptions): string {
-    const key = JSON.stringify(options);
+    const { style, unit, minimumFractionDigits, maximumFractionDigits, useGrouping } = options;
+    const key = `${style} ${unit} ${minimumFractionDigits} ${maximumFractionDigits} ${useGrouping}`;
     let format = this.cache.get(key);
     if (!format) this.cache.set(key, (format = new Intl.NumberFormat(this.locale, options)));
     return format.format(value);

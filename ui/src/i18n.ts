@@ -21,6 +21,7 @@ export type Values = Record<string, string | number>;
 
 export class Texts {
   private readonly trees: unknown[];
+  private readonly found = new Map<string, string | undefined>();
   private readonly plurals: Intl.PluralRules;
 
   /**
@@ -69,6 +70,12 @@ export class Texts {
 
   /** The text of a key that is only known at run time; undefined where there is none. */
   find(key: string): string | undefined {
+    // The same keys are looked up at each drawing.
+    if (!this.found.has(key)) this.found.set(key, this.look(key));
+    return this.found.get(key);
+  }
+
+  private look(key: string): string | undefined {
     for (const tree of this.trees) {
       let node: unknown = tree;
       for (const part of key.split(".")) {

@@ -1,7 +1,12 @@
-/** When to draw: in a frame of the browser's, at most twice a second, at once where it matters. */
+/** When to draw: in a frame of the browser's, once a second, twice while memory is short, at once where it matters. */
 
-/** Milliseconds between two drawings: nobody reads numbers faster. */
-export const PACE = 500;
+/**
+ * Milliseconds between two drawings: about as often as the server measures while a panel is open. A little less than a
+ * second, so that seconds that are counted do not fall behind.
+ */
+export const PACE = 900;
+/** The same while a level is raised, when the server measures more often. */
+export const RAISED_PACE = 500;
 
 export class Pace {
   private frame: number | null = null;
@@ -9,7 +14,11 @@ export class Pace {
   private last = -Infinity;
   private on = false;
 
-  constructor(private readonly draw: () => void) {}
+  /** @param raised tells whether a level is raised. */
+  constructor(
+    private readonly draw: () => void,
+    private readonly raised: () => boolean = () => false,
+  ) {}
 
   /** Draw from now on, or no longer; nothing is drawn that nobody sees. */
   allow(on: boolean): void {
@@ -21,7 +30,7 @@ export class Pace {
   /** Something has changed; `urgent`: do not wait for the pace. */
   soon(urgent = false): void {
     if (!this.on || this.frame !== null || (this.timer !== null && !urgent)) return;
-    const wait = urgent ? 0 : this.last + PACE - performance.now();
+    const wait = urgent ? 0 : this.last + (this.raised() ? RAISED_PACE : PACE) - performance.now();
     if (wait > 0) this.timer = setTimeout(() => this.next(), wait);
     else this.next();
   }

@@ -28,7 +28,10 @@ export class Panel {
   private readonly views: View[];
   private texts = new Texts();
   private formats = new Formats("en");
-  private readonly pace = new Pace(() => this.draw());
+  private readonly pace = new Pace(
+    () => this.draw(),
+    () => (this.state().status?.level ?? "normal") !== "normal",
+  );
 
   /** @param state gives the state to draw; it is asked when it is drawn. */
   constructor(
@@ -40,8 +43,8 @@ export class Panel {
     // In this order when narrow; when wide, the second column stands to the right of the others.
     const columns = [
       [new Gate(deeds), new Restore(deeds), new Queue(deeds, new JobList(deeds)), new Aside(deeds), new Machines()],
-      [new Meters(deeds), new TimeLine()],
-      [new Free(deeds), new LastAction(deeds), new SettingsCard(deeds), new Limits()],
+      [new Meters(deeds), new TimeLine(), new LastAction(deeds)],
+      [new Free(deeds), new SettingsCard(deeds), new Limits()],
     ];
     this.views = [head, notices, ...columns.flat(), foot];
     const grid = h(

@@ -43,6 +43,8 @@ describe("shares", () => {
 describe("times", () => {
   const formats = new Formats("en");
   it.each([
+    [0.0002, "1 ms"],
+    [0.071, "71 ms"],
     [0.1, "0.1 sec"],
     [12.4, "12 sec"],
     [59.6, "1 min"],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { PACE, Pace } from "../src/pace";
+import { PACE, Pace, RAISED_PACE } from "../src/pace";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -23,4 +23,21 @@ it("draws in the next frame at first, then at its pace, and at once what is urge
   pace.allow(false);
   await vi.advanceTimersByTimeAsync(1000);
   expect(draw).toHaveBeenCalledTimes(2);
+});
+
+it("draws more often while a level is raised", async () => {
+  const draw = vi.fn();
+  let raised = false;
+  const pace = new Pace(draw, () => raised);
+  pace.allow(true);
+  await vi.advanceTimersByTimeAsync(20);
+  pace.soon();
+  await vi.advanceTimersByTimeAsync(RAISED_PACE + 50);
+  expect(draw).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(PACE - RAISED_PACE);
+  expect(draw).toHaveBeenCalledTimes(2);
+  raised = true;
+  pace.soon();
+  await vi.advanceTimersByTimeAsync(RAISED_PACE + 50);
+  expect(draw).toHaveBeenCalledTimes(3);
 });

@@ -48,6 +48,21 @@ describe("the page's WebSocket", () => {
     expect([status.mock.calls, action.mock.calls, queue.mock.calls]).toEqual([[[{ level: "normal" }]], [[{ freed: 1 }]], [[null]]]);
   });
 
+  it("does not even read what is measured while nobody looks, but all else", () => {
+    const shell = pageShell({ base: "", root: "r" });
+    const [status, batch] = [vi.fn(), vi.fn()];
+    shell.on("status", status);
+    shell.on("batch", batch);
+    const seen = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+    const parse = vi.spyOn(JSON, "parse");
+    socket().say('{"type": "resource_gate.status", "data": {}}');
+    expect(parse).not.toHaveBeenCalled();
+    socket().say('{"type": "resource_gate.batch", "data": {}}');
+    seen.mockReturnValue("visible");
+    socket().say('{"type": "resource_gate.status", "data": {}}');
+    expect([status.mock.calls.length, batch.mock.calls.length]).toEqual([1, 1]);
+  });
+
   it("is opened again and again when it breaks, and tells when it is back", () => {
     const shell = pageShell({ base: "", root: "r" });
     const told: string[] = [];

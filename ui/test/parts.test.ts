@@ -199,6 +199,44 @@ describe("the entry beside Run", () => {
   });
 });
 
+it("the batch's bar ends in what failed", async () => {
+  const { find } = await opened({ batch: batch({ done: 2, failed: 1 }) });
+  const { style } = find(".rg-queue .rg-bar");
+  expect([style.getPropertyValue("--at"), style.getPropertyValue("--failed")]).toEqual(["75%", "25%"]);
+});
+
+describe("a reset of all settings", () => {
+  const OTHER = { ...SCHEMA, settings: { ram: { warning: 0.8 }, gate: { wait: 30 } } };
+
+  async function withSettings(settings: object) {
+    const panel = await opened({}, (shell) => (shell.routes["/resource_gate/settings"] = { kind: "ok", data: settings }));
+    panel.find<HTMLDetailsElement>(".rg-settings details").open = true;
+    await panel.wait(2 * GAP);
+    return panel;
+  }
+
+  it("says what is lost, and is sent only if that is agreed to", async () => {
+    const { shell, find, wait } = await withSettings(OTHER);
+    const resets = (): number => shell.posted.filter(([route]) => route.endsWith("settings/reset")).length;
+    shell.agrees = false;
+    find("[data-deed=reset]").click();
+    await wait(100);
+    expect(shell.questions).toEqual([["Reset all settings?", expect.stringContaining("is lost"), ["RAM levels, Warning from: 80 % → 85 %"]]]);
+    expect(resets()).toBe(0);
+    shell.agrees = true;
+    find("[data-deed=reset]").click();
+    await wait(100);
+    expect(resets()).toBe(1);
+  });
+
+  it("cannot be asked for where nothing would be lost", async () => {
+    const { shell, find } = await withSettings(SCHEMA);
+    find("[data-deed=reset]").click();
+    expect(find("[data-deed=reset]").getAttribute("aria-disabled")).toBe("true");
+    expect(shell.questions).toEqual([]);
+  });
+});
+
 describe("texts", () => {
   it("that could not be loaded are loaded when the server is there, and until then the main thing is said", async () => {
     const { shell, text, wait } = await opened({}, (one) => (one.texts = {}));

@@ -35,7 +35,7 @@ export class Plot {
   private readonly actions = LEVELS.map((level) => s("path", { "data-kind": level, class: "rg-area" }));
   private readonly cursor = s("path", { class: "rg-cursor" });
   private readonly dots = s("g");
-  private readonly labels = s("g", { "text-anchor": "middle" });
+  private readonly labels = s("g");
   /** Cuts off what leaves the frame. */
   private readonly clipped = s("svg", { x: `${LEFT}`, y: `${TOP}` }, ...this.tiers, this.lines, ...this.jobs, this.cursor);
   private readonly above = s("g", { transform: `translate(${LEFT} ${TOP})` }, this.grid, ...this.actions, this.labels);
@@ -107,10 +107,11 @@ export class Plot {
 
   private drawLabels({ clock, percent, skew }: Scene, frame: Frame): void {
     const times = ticks(frame, skew).map((time) => [xOf(frame, time), frame.height + 14, clock(time)] as const);
-    const shares = SHARES.map((share) => [-LEFT / 2 - 1, yOf(frame, share) + 3, percent(share)] as const);
+    const shares = SHARES.map((share) => [-4, yOf(frame, share) + 3, percent(share)] as const);
     const labels = [...shares, ...times];
     for (const [at, label] of children(this.labels, labels.length, "text")) {
       const [x, y, word] = labels[at] as (typeof labels)[number];
+      setAttr(label, "text-anchor", at < shares.length ? "end" : "middle");
       setAttr(label, "x", `${x}`);
       setAttr(label, "y", `${y}`);
       setText(label, word);

@@ -63,7 +63,7 @@ export class Queue implements View {
     const of = some ? texts.t("queue.batch", { done: formats.count(batch.done), total: formats.count(batch.total) }) : "";
     this.card.head(texts.t("queue.heading"), of);
     show(this.batch.element, some);
-    if (some) this.batch.update((batch.done + batch.failed) / batch.total, texts.t("queue.progress"));
+    if (some) this.batch.update((batch.done + batch.failed) / batch.total, texts.t("queue.progress"), batch.failed / batch.total);
     setOptional(this.eta, some ? timeLeft(batch, context) : "");
     this.updateNode(queue, texts, formats);
     this.updateCounts(batch, queue?.pending, texts, formats);
