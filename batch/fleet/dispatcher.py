@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
+from ..needs.learned_need import LearnedNeed, Need
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
 from ..runner.result import LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .foresight import Foresight
-from .learned_need import LearnedNeed, Need
 from .line import OTHER_MACHINE, OUT_OF_MEMORY, Ledger, Line, Open
 from .machine import DOWN, Reading
 from .messages import Broken, Ended, Foretold, Left, Message, Seen, Told, Transport

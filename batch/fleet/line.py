@@ -9,9 +9,9 @@ from typing import Protocol
 
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
+from ..needs.learned_need import LearnedNeed, Need
 from ..runner.result import LOST, REFUSED, SERVER, JobResult
 from .foresight import Foresight
-from .learned_need import LearnedNeed, Need
 from .placement import Room, Wish, choose, nowhere
 
 WINDOW = 256

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from resource_gate.batch.fleet.dispatcher import Dispatcher
-from resource_gate.batch.fleet.learned_need import LearnedNeed
 from resource_gate.batch.fleet.machine import Memory, Reading
 from resource_gate.batch.fleet.messages import Broken, Ended, Foretold, Left, Message, Seen, Told
 from resource_gate.batch.fleet.roster import Roster
 from resource_gate.batch.joblist.job import Job, JobList
+from resource_gate.batch.needs.learned_need import LearnedNeed
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.result import JobResult
