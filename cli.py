@@ -14,6 +14,7 @@ from http import HTTPStatus
 from .batch import batch_command, demo, history_command, run_command
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.fleet import worker_command
+from .batch.progress.view import StderrHandler
 from .batch.status_view import status_lines
 from .doctor import command as doctor
 from .version import __version__
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 where it did what was asked, 1 where the result is bad, 2 where it could not be tried.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", handlers=[StderrHandler()])
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)

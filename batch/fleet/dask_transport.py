@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ from ..joblist.job import Job
 from ..runner.options import RunOptions
 from ..runner.result import INPUT, OUTPUT, JobResult
 from .attendance import SILENT, WATCH, Attendance
-from .messages import Broken, Ended, Foretold, Message, Told
+from .messages import Broken, CalledOff, Ended, Foretold, Message, Told
 from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
-from .worker_side import LEASES, SLOT, Order, as_result, at_desk, foretell, run_order, stop_lease
+from .worker_side import LEASES, SLOT, Order, as_result, at_desk, call_off, foretell, let_go, run_order, stop_lease
 
 CARRIERS = 8
 """Threads that carry files and fetch results."""
@@ -74,7 +74,7 @@ class DaskTransport:
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
         self._lost: dict[str, list[str]] = {}
-        """Address → leases given up while it was gone: they are stopped there should it be heard of again."""
+        """Address → leases given up while it was gone: they are let go of there should it be heard of again."""
         self._ending = threading.Event()
         self._pool = ThreadPoolExecutor(CARRIERS, "resource-gate-carrier")
 
@@ -103,6 +103,10 @@ class DaskTransport:
     def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
         """Have its server asked what a graph would need."""
         self._pool.submit(self._ask, machine, key, graph)
+
+    def call_off(self, machine: str, index: int, ids: Sequence[str]) -> None:
+        """Have a job's prompts cancelled at a machine that has it no more."""
+        self._pool.submit(self._call_off, machine, index, ids)
 
     def drop(self, lease: str) -> None:
         """Have it stop that job now."""
@@ -210,6 +214,17 @@ class DaskTransport:
             log.debug("%s was not asked", machine, exc_info=error)
         self._inbox.put(Foretold(machine, key, need))
 
+    def _call_off(self, machine: str, index: int, ids: Sequence[str]) -> None:
+        address, outcomes = self._attendance.address(machine), None
+        try:
+            outcomes = self._client.run(call_off, ids, workers=[address])[address] if address else None
+        except Exception as error:  # as above
+            log.debug("nothing was called off at %s", machine, exc_info=error)
+        self._inbox.put(CalledOff(machine, index, outcomes))
+
+    def _let_go(self, lease: str, address: str) -> None:
+        self._client.run(let_go, lease, workers=[address], on_error="ignore")
+
     def _stop(self, address: str, lease: str) -> None:
         self._client.run(stop_lease, lease, workers=[address], on_error="ignore")
 
@@ -244,4 +259,5 @@ class DaskTransport:
 
     def _heard_again(self, address: str) -> None:
         for lease in self._lost.pop(address, ()):
-            self._later(lambda lost: self._stop(address, lost), lease)
+            # Its prompt stays: the job may come back here and find it; else the dispatcher calls it off.
+            self._later(self._let_go, lease, address)

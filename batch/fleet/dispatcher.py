@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
+from ..needs.learned_need import LearnedNeed, Need
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
 from ..runner.result import LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .foresight import Foresight
-from .learned_need import LearnedNeed, Need
 from .line import OTHER_MACHINE, OUT_OF_MEMORY, Ledger, Line, Open
 from .machine import DOWN, Reading
-from .messages import Broken, Ended, Foretold, Left, Message, Seen, Told, Transport
+from .messages import Broken, CalledOff, Ended, Foretold, Left, Message, Seen, Told, Transport
 from .placement import fits
 from .roster import Machine, Roster
+from .strays import Strays
 
 TICK = 0.5
 """Seconds between two looks at what waits, while nothing happens."""
@@ -68,6 +69,7 @@ class Dispatcher:
         self._home_wait, self._shown, self._clock, self._tick = home_wait, shown, clock, tick
         self._learned = learned or LearnedNeed()
         self._foresight = Foresight(transport.ask)
+        self._strays = Strays(options.batch_id, options.retries, transport.call_off, tell)
         self._line = Line(journal, self._learned, self._foresight, need, patience)
         self._line.send_home(homes or {}, clock() + home_wait)
         self._running: dict[str, Open] = {}
@@ -128,6 +130,8 @@ class Dispatcher:
             self._told(message)
         elif isinstance(message, Ended):
             self._ended(message.lease, message.result, now)
+        elif isinstance(message, CalledOff):
+            self._strays.take(message.machine, message.index, message.outcomes)
         elif isinstance(message, Foretold):
             self._foresight.take(message.machine, message.key, message.need)
         else:
@@ -136,6 +140,8 @@ class Dispatcher:
     def _seen(self, message: Seen, now: float) -> None:
         reading = message.reading
         machine = self._roster.seen(message.machine, message.url, reading, now)
+        if reading.state != DOWN:
+            self._strays.back(machine.name)
         job = self._running.get(machine.lease or "")
         ram = reading.ram if reading.state != DOWN else None
         if ram is not None and job is not None:
@@ -238,7 +244,9 @@ class Dispatcher:
 
     def _give(self, job: Open, machine: Machine) -> None:
         lease = uuid.uuid4().hex
-        attempt = self._journal.start(job.job.index, machine.name)
+        number = self._journal.start(job.job.index, machine.name)
+        job.left_on = {name: first or number for name, first in job.left_on.items()}
+        attempt = self._strays.given(job, machine.name, number)
         job.machine, job.peak, machine.lease = machine.name, 0, lease
         self._running[lease] = job
         self._tell(event("job_started", index=job.job.index, name=job.job.name, server=machine.name))

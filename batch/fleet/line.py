@@ -9,9 +9,9 @@ from typing import Protocol
 
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
+from ..needs.learned_need import LearnedNeed, Need
 from ..runner.result import LOST, REFUSED, SERVER, JobResult
 from .foresight import Foresight
-from .learned_need import LearnedNeed, Need
 from .placement import Room, Wish, choose, nowhere
 
 WINDOW = 256
@@ -41,6 +41,9 @@ class Open:
         barred: machine → why it does not get this job again.
         moves: how often it had to go to a machine anew.
         machine: the one that has it, or had it last.
+        left_on: machines that may still be at it → number of the first attempt there.
+        called_off: machines where it was called off → number of the last attempt there.
+        said: machines of which a person was told that.
         peak: most bytes in use there while it ran, as our own looks saw them.
         waiting: why it fits nowhere; empty where it does.
         misfit_since: since when (steady clock).
@@ -52,6 +55,9 @@ class Open:
     barred: dict[str, str] = field(default_factory=dict)
     moves: int = 0
     machine: str = ""
+    left_on: dict[str, int] = field(default_factory=dict)
+    called_off: dict[str, int] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
     peak: int = 0
     waiting: str = ""
     told: str = ""
@@ -129,8 +135,10 @@ class Line:
         self._foresight.ask(sized, gated, now)
         wishes = [self.wish(job, rooms, now) for job in self._waiting]
         given = [(wish.job, room.name) for wish, room in choose(wishes, rooms, now)]
-        for taken, _ in given:
+        for taken, name in given:
             self._waiting.remove(taken)
+            if taken.home and taken.home != name:
+                taken.left_on.setdefault(taken.home, 0)
             taken.home, taken.waiting, taken.told, taken.misfit_since = "", "", "", None
         return given
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..client import Client
+from ..client import Client, is_loopback
 from ..errors import ClientError, RequestRefused
 
 UP, ILL, DOWN = "up", "ill", "down"
 """States of a machine: takes jobs; answers but runs none; does not answer."""
+
+HOST = "host"
+"""What Resource Gate tells as the source of RAM that no group limits: the whole machine's."""
 
 DEFAULT_TIERS = {"warning": 0.85, "critical": 0.90, "emergency": 0.95}
 """Of the limit; where the server does not tell its own. The defaults of `settings_model.Tiers`."""
@@ -46,6 +51,7 @@ class Reading:
         state: `UP`, `ILL` or `DOWN`; `reason` says why it is not up.
         level: the worst level, as the server tells it, or reckoned from `ram` where it does not.
         ram: None where nothing tells.
+        memory: names the memory that `ram` is of: servers with the same share it; empty where it is not to be told.
         resident: bytes that the server's process itself holds; None where it does not tell.
         gpus: `{"name", "used", "total"}` each, bytes.
         gated: whether Resource Gate runs there; without it the server is stock.
@@ -58,6 +64,7 @@ class Reading:
     reason: str = ""
     level: str = "normal"
     ram: Memory | None = None
+    memory: str = ""
     resident: int | None = None
     gpus: tuple[Mapping[str, Any], ...] = ()
     gated: bool = False
@@ -84,14 +91,14 @@ def look(client: Client, clock: Callable[[], float] = time.time) -> Reading:
     """Look at a server once. Never raises: a server that does not answer is a reading, too."""
     try:
         status = client.status()
-        return _gated(status, clock()) if status is not None else _stock(client, clock())
+        return _gated(status, client.url, clock()) if status is not None else _stock(client, clock())
     except ClientError as error:
         return Reading(clock(), DOWN, str(error))
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # somebody else's server, or another version
         return Reading(clock(), ILL, f"{client.url} answered what is not understood here: {error!r}")
 
 
-def _gated(status: Mapping[str, Any], now: float) -> Reading:
+def _gated(status: Mapping[str, Any], url: str, now: float) -> Reading:
     ram = status["resources"].get("ram")
     queue = status["queue"]
     dead = status["worker_alive"] is False
@@ -103,6 +110,7 @@ def _gated(status: Mapping[str, Any], now: float) -> Reading:
         reason,
         str(status["level"]),
         Memory(int(ram["used"]), int(ram["limit"]), dict(ram["tiers"])) if ram else None,
+        _memory(url, str(ram.get("source", ""))) if ram else "",
         int(process["rss"]) if (process := status.get("process")) else None,
         tuple(
             {"name": one.get("name", name), "used": int(one["used"]), "total": int(one["limit"])}
@@ -129,6 +137,7 @@ def _stock(client: Client, now: float) -> Reading:
         now,
         level=_level(ram),
         ram=ram,
+        memory=_memory(client.url, HOST) if ram is not None else "",
         gpus=tuple(
             {
                 "name": str(device.get("name", "")),
@@ -140,6 +149,17 @@ def _stock(client: Client, now: float) -> Reading:
         ),
         busy=bool(queue.ids),
     )
+
+
+def _memory(url: str, source: str) -> str:
+    """Name a memory by the machine it is in, and what limits it there.
+
+    A group at the root of what a container sees is another one in each container.
+    """
+    if source != HOST and (not source.startswith("cgroup ") or source.endswith(" /")):
+        return ""
+    host = socket.gethostname() if is_loopback(url) else urllib.parse.urlsplit(url).hostname
+    return f"{host} {source}"
 
 
 def _level(ram: Memory | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,7 +66,20 @@ class Foretold:
     need: Mapping[str, Any] | None
 
 
-Message = Seen | Left | Told | Ended | Broken | Foretold
+@dataclass(frozen=True)
+class CalledOff:
+    """What became of a job's prompts at a machine that has it no more.
+
+    Attributes:
+        outcomes: `strays.GONE` or `strays.ENDED` each; None where it could not be done.
+    """
+
+    machine: str
+    index: int
+    outcomes: Sequence[str] | None
+
+
+Message = Seen | Left | Told | Ended | Broken | Foretold | CalledOff
 
 
 class Transport(Protocol):
@@ -78,6 +91,10 @@ class Transport(Protocol):
 
     def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
         """Have its server asked what a graph would need. Does not block; `Foretold` follows."""
+        ...
+
+    def call_off(self, machine: str, index: int, ids: Sequence[str]) -> None:
+        """Have a job's prompts cancelled at a machine that has it no more. Does not block; `CalledOff` follows."""
         ...
 
     def drop(self, lease: str) -> None:

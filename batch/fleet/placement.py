@@ -30,6 +30,7 @@ class Room:
         free: whether its slot is: one job a server.
         proven: workflow → the most arithmetic of a job of it that this machine has done.
         refuted: workflow → the least arithmetic of a job of it that ran out of memory here.
+        taking: bytes above its rest that the job it has will take; 0 while it has none, or nobody knows.
         short_since: since when it lacks room for the job it would get; None where it does not.
     """
 
@@ -40,7 +41,13 @@ class Room:
     free: bool = True
     proven: dict[str, int] = field(default_factory=dict)
     refuted: dict[str, int] = field(default_factory=dict)
+    taking: int = 0
     short_since: float | None = None
+
+    def shares(self, other: Room) -> bool:
+        """Whether both machines' servers fill the same memory."""
+        mine, its = self.reading, other.reading
+        return mine is not None and its is not None and mine.memory == its.memory != ""
 
     def take(self, reading: Reading) -> None:
         """Take in a look. What is known of the memory stays known while the server does not answer."""
@@ -162,6 +169,13 @@ def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
     return all((other.ever or 0) <= ever for other in rooms if other.name not in wish.barred)
 
 
+def fits_beside(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
+    """Whether there is room beside the jobs that other servers have in the same memory."""
+    ever, need = room.ever, wish.need_on(room)
+    beside = sum(other.taking for other in rooms if other is not room and other.shares(room))
+    return not beside or ever is None or need is None or need + beside <= ever
+
+
 def choose(
     wishes: Sequence[Wish[J]],
     rooms: Collection[Room],
@@ -171,9 +185,11 @@ def choose(
     """Give waiting jobs to free machines; at most one each.
 
     The machine with the most free memory chooses first. It takes a job that fewest others could take, so that a large
-    machine does large jobs while there are any, and of those the first in the list's order.
+    machine does large jobs while there are any, and of those the first in the list's order. Servers that share one
+    memory have jobs at the same time as far as these fit beside each other.
 
     Args:
+        rooms: of what is given, `taking` is set in them.
         now: seconds on a steady clock.
         patience: see `ROOM_PATIENCE`.
     """
@@ -182,7 +198,7 @@ def choose(
     known = [room for room in rooms if room.reading is not None and room.reading.state != DOWN]
     takers = sorted(filter(_takes, known), key=lambda room: -1 if room.now is None else room.now, reverse=True)
     for room in takers:
-        decided = [wish for wish in left if room.name not in wish.awaited]
+        decided = [w for w in left if room.name not in w.awaited and fits_beside(w, room, rooms)]
         mine = [wish for wish in decided if fits(wish, room)]
         if not mine:
             mine = [w for w in decided if not any(fits(w, r) for r in rooms) and fits_tightly(w, room, rooms)]
@@ -194,6 +210,7 @@ def choose(
             continue
         room.short_since = None
         given.append((wish, room))
+        room.taking = wish.need_on(room) or 0
         left.remove(wish)
     return given
 

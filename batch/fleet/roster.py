@@ -92,12 +92,14 @@ class Roster:
     def rooms(self, now: float, budget: float) -> list[Room]:
         """Those that count when a job is placed: all but who has been gone for longer than `budget` seconds.
 
-        `free` is set on each: its slot is free, its worker there, and its breaker closed.
+        `free` is set on each: its slot is free, its worker there, and its breaker closed. `taking` is 0 where it has no
+        job.
         """
         rooms = []
         for machine in self.machines.values():
             if machine.gone_since is not None and now - machine.gone_since > budget:
                 continue
+            machine.room.taking = machine.room.taking if machine.lease is not None else 0
             machine.room.free = machine.lease is None and not machine.left and machine.breaker.wait <= 0
             rooms.append(machine.room)
         return rooms

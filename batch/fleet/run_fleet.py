@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..joblist.job import Job
+from ..needs.learned_need import REMEMBERED, LearnedNeed, Need
 from ..runner.events import Tell, event
 from ..runner.journal import Journal
 from ..runner.options import RunOptions
 from ..runner.stopping import Stopping
 from .dispatcher import Dispatcher
-from .learned_need import REMEMBERED, LearnedNeed, Need
 from .machine import Reading
 from .messages import Message
 from .require import FleetRefused, Tls, has_dashboard, quiet_dask, require_dask, security_for

@@ -8,7 +8,7 @@ import logging
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,17 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from ...version import __version__
 from ..client import Client
-from ..errors import ClientError
+from ..errors import ClientError, ServerSilent
 from ..joblist.job import Job
 from ..runner.events import Tell
 from ..runner.options import RunOptions
 from ..runner.perform import perform
+from ..runner.prompt import Prompt
 from ..runner.result import STOPPED, JobResult
 from ..runner.server import Server
+from ..runner.stopping import Stop
 from .machine import ILL, Reading, look
+from .strays import ENDED, GONE
 
 NAME = "resource-gate"
 """Of the plugin at its worker, and of what it takes from Dask's resources."""
@@ -80,7 +83,7 @@ class MachinePlugin(WorkerPlugin):
     def __init__(self, machine: str, url: str, folder: Path) -> None:
         self.machine, self.url, self.folder = machine, url, folder
         self._ending = threading.Event()
-        self._stops: dict[str, threading.Event] = {}
+        self._stops: dict[str, Stop] = {}
         self._dropped: set[str] = set()
         self._server: Server | None = None
 
@@ -108,7 +111,7 @@ class MachinePlugin(WorkerPlugin):
         """Do one job; what comes of it, in plain types."""
         if order.lease in self._dropped:
             return as_dict(JobResult(False, STOPPED, "the batch was stopped before the job began"))
-        stop = self._stops[order.lease] = threading.Event()
+        stop = self._stops[order.lease] = Stop()
         place = self.folder / LEASES / order.lease
         place.mkdir(parents=True, exist_ok=True)
         job, options = order.job, order.options
@@ -140,6 +143,26 @@ class MachinePlugin(WorkerPlugin):
         self._dropped.add(lease)
         if lease in self._stops:
             self._stops[lease].set()
+
+    def let_go(self, lease: str) -> None:
+        """Have a job end here that is given anew, here or elsewhere; its prompt stays at the server."""
+        self._dropped.add(lease)
+        if lease in self._stops:
+            self._stops[lease].let_go()
+
+    def call_off(self, ids: Sequence[str]) -> list[str]:
+        """Cancel prompts at the server; `GONE` or `ENDED` each.
+
+        Raises:
+            ClientError: it does not answer.
+        """
+        server, outcomes = Server(self.url, self.machine, open_socket=None), []
+        for prompt in (Prompt(server, one) for one in ids):
+            ended = prompt.end() is not None
+            if not ended and not prompt.cancel():
+                raise ServerSilent(f"{self.url} did not cancel {prompt.id} in time")
+            outcomes.append(ENDED if ended else GONE)
+        return outcomes
 
     def foretell(self, graph: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the server says that a graph would need; None where it cannot tell."""
@@ -201,6 +224,17 @@ def run_order(order: Order) -> dict[str, Any]:
 def stop_lease(lease: str, dask_worker: Any = None) -> None:
     """Stop a job on the worker that this is called on."""
     dask_worker.plugins[NAME].stop(lease)
+
+
+def let_go(lease: str, dask_worker: Any = None) -> None:
+    """End a job on the worker that this is called on, and leave its prompt at the server."""
+    dask_worker.plugins[NAME].let_go(lease)
+
+
+async def call_off(ids: Sequence[str], dask_worker: Any = None) -> list[str]:
+    """Cancel prompts at the server of the worker that this is called on."""
+    outcomes: list[str] = await asyncio.to_thread(dask_worker.plugins[NAME].call_off, ids)
+    return outcomes
 
 
 async def foretell(graph: Mapping[str, Any], dask_worker: Any = None) -> Mapping[str, Any] | None:

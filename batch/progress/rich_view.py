@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -66,7 +67,12 @@ class RichView:
         with self._starting:
             if self._live is None:
                 self._live = Live(
-                    console=self._console, get_renderable=self.render, refresh_per_second=REFRESH, transient=True
+                    console=self._console,
+                    get_renderable=self.render,
+                    refresh_per_second=REFRESH,
+                    transient=True,
+                    # What others write to the same terminal goes above the drawing; what goes to a file goes there.
+                    redirect_stderr=sys.stderr.isatty(),
                 )
                 self._live.start()
             return self._live

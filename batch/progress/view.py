@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -10,6 +12,22 @@ from typing import Any, Protocol, TextIO
 
 from .lines import Lines
 from .state import BatchState
+
+
+class StderrHandler(logging.Handler):
+    """Logs to whatever is standard error at that moment.
+
+    A handler of the standard library's keeps the stream that was there first. While a terminal shows a batch, rich puts
+    one of its own in that place, which writes above the drawing; what goes to the old one tears the drawing apart.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - as all of logging: what cannot be written is told there and raises nothing
+            self.handleError(record)
 
 
 class View(Protocol):

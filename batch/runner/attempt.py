@@ -14,7 +14,7 @@ from ..transfer import TransferError
 from .events import Tell, event
 from .failure import Failure
 from .follow import Follower
-from .health import NOT_ITSELF
+from .health import NOT_ITSELF, Health
 from .inputs import graph_for, missing
 from .memory import MemoryWatch
 from .options import RunOptions
@@ -56,6 +56,8 @@ class Attempts:
         self._number = number
         self.memory = MemoryWatch(server, tell)
         self._follower = Follower(server, job, tell, stop, options.job_timeout, self.memory)
+        self._before: Health | None = None
+        """How the server was before the prompt."""
         self.prompt = self._make_prompt()
         self.sent = 0
         """How many prompts the server was given, or found to have."""
@@ -102,9 +104,8 @@ class Attempts:
         """Whether the server can run anything now, and has room for it."""
         if not available():
             self._server.note_once(self._tell, NO_SOCKETS)
-        self.waited += wait_for_room(
-            self._server, self.memory, self._job.index, self._options.settle, self._tell, self._stop
-        )
+        self.waited += wait_for_room(self._server, self.memory, self._job, self._options.settle, self._tell, self._stop)
+        self._before = self.memory.last
         if not self._server.gated:
             self._server.note_once(self._tell, NO_GATE)
         if self.memory.last is not None and self.memory.last.worker_alive is False:
@@ -161,6 +162,7 @@ class Attempts:
         peak, vram = self._line.ask(self.prompt.measured)
         self.memory.peak_ram = peak or self.memory.peak_ram
         self.memory.peak_vram.update(vram)
+        self._server.headroom.learn(self._job, self._before, self.memory.peak_ram)
 
     def _make_prompt(self) -> Prompt:
         return Prompt(self._server, prompt_id(self._options.batch_id, self._job.key, self._number))

@@ -16,7 +16,7 @@ from .reconnect import Line, ServerLost
 from .release import free, release
 from .result import SERVER, STOPPED, JobResult
 from .server import Server
-from .stopping import StoppedNow
+from .stopping import Stop, StoppedNow
 
 
 def perform(
@@ -27,7 +27,8 @@ def perform(
     Args:
         server: lasts from job to job, with its connection and what is known of it; one job at a time.
         tell: hears of everything; `submitted` is told before a prompt is sent, and must be in the journal on return.
-        stop: set: interrupt the prompt, take it off the server's queue and return (`result.STOPPED`).
+        stop: set: interrupt the prompt, take it off the server's queue and return (`result.STOPPED`); a `Stop` may
+            leave it there.
         first_attempt: number of the first attempt; what an earlier runner's journal says that it sent (or was about
             to). The server is asked for a prompt of that number before one is sent, so none runs twice.
     """
@@ -58,7 +59,8 @@ class _Performance:
             failure = Failure(SERVER, str(lost))
         except StoppedNow:
             failure = Failure(STOPPED, "the batch was stopped")
-            self._attempts.prompt.cancel()
+            if not (isinstance(self._stop, Stop) and self._stop.leaves):
+                self._attempts.prompt.cancel()
         if failure is None or failure.kind not in (SERVER, STOPPED):
             self._leave()
         memory, attempts = self._attempts.memory, self._attempts

@@ -7,7 +7,9 @@ import time
 from http import HTTPStatus
 
 from ..errors import RequestRefused
+from ..joblist.job import Job
 from .events import Tell, event
+from .health import Health
 from .memory import MemoryWatch
 from .server import Server
 from .stopping import StoppedNow
@@ -63,12 +65,12 @@ def release(server: Server, memory: MemoryWatch, how: str, settle: float, stop: 
 
 
 def wait_for_room(
-    server: Server, memory: MemoryWatch, index: int, settle: float, tell: Tell, stop: threading.Event
+    server: Server, memory: MemoryWatch, job: Job, settle: float, tell: Tell, stop: threading.Event
 ) -> float:
-    """Before a job: wait while the server's memory is critical and falls, at most `settle` seconds; return the seconds.
+    """Before a job: free memory and wait while it falls, at most `settle` seconds; return the seconds.
 
-    Then it goes on: a server with Resource Gate holds the prompt back itself, and a stock one's machine may have that
-    much in use for good.
+    Where it is critical; and on a stock server where the job would probably make it so. Then it goes on: a server with
+    Resource Gate holds the prompt back itself, and a stock one's machine may have that much in use for good.
 
     Raises:
         ClientError: the server does not answer, or not sensibly.
@@ -77,11 +79,12 @@ def wait_for_room(
     began = time.monotonic()
     found = memory.look()
     told, lowest, fell = False, found.used, began
-    while found.level in ("critical", "emergency") and time.monotonic() - began < settle:
+    while reason := _short(server, found, job):
+        if time.monotonic() - began >= settle:
+            break
         if not told:
             told = True
-            share = "" if found.fraction is None else f", RAM at {found.fraction:.0%}"
-            tell(event("waiting", index=index, reason=f"{server.name} is at its {found.level} level{share}"))
+            tell(event("waiting", index=job.index, reason=reason))
             free(server, found.level)
         if stop.wait(LOOK):
             raise StoppedNow
@@ -93,3 +96,11 @@ def wait_for_room(
         elif time.monotonic() - fell > STALLED:
             break
     return time.monotonic() - began if told else 0.0
+
+
+def _short(server: Server, found: Health, job: Job) -> str:
+    """Why the server has no room for the job now; empty where it has."""
+    share = "" if found.fraction is None else f", RAM at {found.fraction:.0%}"
+    if found.level in ("critical", "emergency"):
+        return f"{server.name} is at its {found.level} level{share}"
+    return f"{server.name} would come to its critical level with it{share}" if server.headroom.lacks(job, found) else ""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..client import Client
 from .breaker import Breaker
 from .events import Tell, event
+from .headroom import Headroom
 from .health import Health, look
 from .listening import REUSE_AFTER, Listening
 from .sockets import EventSocket, available
@@ -38,6 +39,7 @@ class Server:
         self.name = name or self.url
         self.events = Listening(self.url, open_socket if available() else None, reuse_after)
         self.breaker = Breaker()
+        self.headroom = Headroom()
         self.gated: bool | None = None
         """Whether Resource Gate is in it; None until it was asked."""
         self.uploads: OrderedDict[tuple[str, int, int], str] = OrderedDict()

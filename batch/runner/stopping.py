@@ -16,6 +16,18 @@ class StoppedNow(Exception):  # noqa: N818 - it names what happened, as a person
     """The batch is to stop at once; raised on the thread that works."""
 
 
+class Stop(threading.Event):
+    """Set: the job that runs is to stop. Its prompt is taken off the server, unless it is let go of."""
+
+    leaves = False
+    """Whether the prompt stays at its server, for who asks for it next."""
+
+    def let_go(self) -> None:
+        """Stop, and leave the prompt where it is."""
+        self.leaves = True
+        self.set()
+
+
 class Stopping:
     """Two wishes, set by signals or by hand.
 

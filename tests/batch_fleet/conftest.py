@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from resource_gate.batch.fleet.dispatcher import Dispatcher
-from resource_gate.batch.fleet.learned_need import LearnedNeed
 from resource_gate.batch.fleet.machine import Memory, Reading
-from resource_gate.batch.fleet.messages import Broken, Ended, Foretold, Left, Message, Seen, Told
+from resource_gate.batch.fleet.messages import Broken, CalledOff, Ended, Foretold, Left, Message, Seen, Told
 from resource_gate.batch.fleet.roster import Roster
 from resource_gate.batch.joblist.job import Job, JobList
+from resource_gate.batch.needs.learned_need import LearnedNeed
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.result import JobResult
@@ -71,6 +71,9 @@ class Hands:
         self.attempts: list[int] = []
         self.leases: dict[str, tuple[str, str]] = {}
         self.dropped: list[str] = []
+        self.called_off: list[tuple[str, int]] = []
+        self.ids: list[str] = []
+        self.becomes: list[list[str] | None] = []
         self.asked: list[tuple[str, str]] = []
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
@@ -85,6 +88,11 @@ class Hands:
 
     def foretells(self, machine: str, graph: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
+
+    def call_off(self, machine: str, index: int, ids: Sequence[str]) -> None:
+        self.called_off.append((machine, index))
+        self.ids += ids
+        self.inbox.put(CalledOff(machine, index, self.becomes.pop(0) if self.becomes else ["gone"]))
 
     def drop(self, lease: str) -> None:
         self.dropped.append(self.leases[lease][0])

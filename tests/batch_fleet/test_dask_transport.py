@@ -14,8 +14,8 @@ from distributed.scheduler import KilledWorker
 
 from resource_gate.batch.fleet.dask_transport import DaskTransport
 from resource_gate.batch.fleet.machine import Reading
-from resource_gate.batch.fleet.messages import Broken, Ended, Foretold, Left, Seen, Told
-from resource_gate.batch.fleet.worker_side import LOOKS, as_dict, at_desk, foretell, stop_lease
+from resource_gate.batch.fleet.messages import Broken, CalledOff, Ended, Foretold, Left, Seen, Told
+from resource_gate.batch.fleet.worker_side import LOOKS, as_dict, at_desk, call_off, foretell, let_go, stop_lease
 from resource_gate.batch.joblist.job import InputFile, Job
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.result import INPUT, JobResult
@@ -56,6 +56,7 @@ class FakeClient:
         self.futures: list[FakeFuture] = []
         self.submitted: list[tuple[Any, dict[str, Any]]] = []
         self.stopped: list[str] = []
+        self.let_go: list[str] = []
         self.there = {HERE: 1}
         self.unreachable = False
 
@@ -73,6 +74,11 @@ class FakeClient:
     def run(self, function: Any, *arguments: Any, workers: list[str], on_error: str = "raise") -> dict[str, Any]:
         if self.unreachable:
             raise OSError("Timed out trying to connect")
+        if function is call_off:
+            return {workers[0]: ["gone"] * len(arguments[0])}
+        if function is let_go:
+            self.let_go.append(arguments[0])
+            return {}
         if function is stop_lease:
             self.stopped.append(arguments[0])
             return {}
@@ -165,15 +171,25 @@ def test_a_new_process_in_the_place_of_the_old_one_breaks_the_lease(way):
     assert "another one took its place" in way.next(Broken).reason
 
 
-def test_a_silent_machine_has_left_and_stops_the_job_should_it_be_heard_again(way):
+def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(way):
     way.give()
     assert "has not been heard of" in way.next(Left).reason
     assert way.next(Broken).lease == "lease"
     way.client.look()
     give_up = time.monotonic() + 30
-    while not way.client.stopped and time.monotonic() < give_up:
+    while not way.client.let_go and time.monotonic() < give_up:
         time.sleep(0.005)
-    assert way.client.stopped == ["lease"]
+    assert way.client.let_go == ["lease"] and way.client.stopped == []
+
+
+def test_prompts_are_called_off_through_the_worker_and_where_that_fails_it_is_said(way):
+    way.client.look()
+    way.next(Seen)
+    way.transport.call_off("a", 3, ["x", "y"])
+    assert way.next(CalledOff) == CalledOff("a", 3, ["gone", "gone"])
+    way.client.unreachable = True
+    way.transport.call_off("a", 3, ["x"])
+    assert way.next(CalledOff) == CalledOff("a", 3, None)
 
 
 def test_an_error_of_the_task_itself_ends_the_job_with_it(way):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from resource_gate.batch.fleet.foresight import AT_ONCE, HOLD, SETTLED, Foresight
-from resource_gate.batch.fleet.graph_need import Frames, graph_need
 from resource_gate.batch.fleet.machine import Memory, Reading
 from resource_gate.batch.fleet.placement import Room, Wish, choose, fits, nowhere
+from resource_gate.batch.needs.graph_need import Frames, graph_need
 
 GIB = 1024**3
 

@@ -84,3 +84,20 @@ def test_one_that_runs_nothing_is_ill():
 def test_a_look_survives_being_sent():
     for seen in (see(STATUS), see(None, STATS), see(ServerGone("x"))):
         assert Reading.from_dict(seen.as_dict()) == seen
+
+
+def of(source: str, url: str = "http://127.0.0.1:8188") -> str:
+    server = Server({**STATUS, "resources": {"ram": {**STATUS["resources"]["ram"], "source": source}}})
+    server.url = url
+    return look(server).memory
+
+
+def test_servers_of_one_machine_share_its_memory_unless_a_group_of_their_own_limits_them():
+    assert of("host") == of("host", "http://localhost:8189") != ""
+    assert of("host", "http://gpu2:8188") == of("host", "http://gpu2:8189") != of("host")
+    assert of("cgroup v2 /a") != of("cgroup v2 /b") and of("cgroup v2 /a") == of("cgroup v2 /a")
+    assert see(None, STATS).memory.endswith(" host")
+
+
+def test_a_memory_that_cannot_be_told_from_others_is_shared_with_nobody():
+    assert of("cgroup v2 /") == of("settings") == of("") == ""  # each container's own group is its root

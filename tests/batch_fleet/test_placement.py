@@ -127,3 +127,34 @@ def test_a_job_that_fits_nowhere_is_told_with_the_numbers():
 
 def test_a_machine_not_looked_at_yet_may_be_large_enough():
     assert nowhere(wish("x", 12, least=11 * GIB), [room("small", 4), Room("to come")]) == ""
+
+
+def sharing(name: str, limit: float, memory: str = "host1 host") -> Room:
+    return room(name, limit, memory=memory)
+
+
+def test_servers_in_one_memory_have_jobs_at_once_only_where_these_fit_beside_each_other():
+    rooms = [sharing("a", 10), sharing("b", 10)]
+    assert given([wish("x", 5), wish("y", 4), wish("z", 3)], rooms) == {"x": "a", "z": "b"}
+    assert [one.taking for one in rooms] == [5 * GIB, 3 * GIB]
+
+
+def test_a_job_that_fits_beside_none_waits_until_its_memory_is_free():
+    rooms = [sharing("a", 10), sharing("b", 10)]
+    assert given([wish("x", 7), wish("y", 6)], rooms) == {"x": "a"}
+    rooms[0].free = False
+    assert given([wish("y", 6)], rooms) == {}
+    rooms[0].taking = 0
+    assert given([wish("y", 6)], rooms) == {"y": "b"}
+
+
+def test_servers_with_a_memory_each_know_nothing_of_each_other():
+    assert given([wish("x", 7), wish("y", 7)], [sharing("a", 10), sharing("b", 10, "host2 host")]) == {
+        "x": "a",
+        "y": "b",
+    }
+    assert given([wish("x", 7), wish("y", 7)], [sharing("a", 10, ""), sharing("b", 10, "")]) == {"x": "a", "y": "b"}
+
+
+def test_what_nobody_knows_the_need_of_is_not_held_back_by_a_neighbour():
+    assert given([wish("x", 7), wish("y", None)], [sharing("a", 10), sharing("b", 10)]) == {"x": "a", "y": "b"}

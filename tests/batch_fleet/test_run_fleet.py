@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import time
 
-from resource_gate.batch.fleet.learned_need import LearnedNeed
 from resource_gate.batch.fleet.run_fleet import remember
+from resource_gate.batch.needs.learned_need import LearnedNeed
 from resource_gate.batch.runner.result import JobResult
 
 MIB = 1024**2

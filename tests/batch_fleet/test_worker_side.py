@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from resource_gate.batch.errors import ClientError
 from resource_gate.batch.fleet.worker_side import LEASES, LEAVING, LOOKS, MachinePlugin, Order, as_dict, as_result
 from resource_gate.batch.joblist.job import InputFile, Job
 from resource_gate.batch.runner.options import RunOptions
@@ -171,3 +172,56 @@ def test_the_server_is_asked_what_a_graph_would_need_and_may_say_nothing(tmp_pat
 
 def test_a_server_that_is_gone_foretells_nothing(plugin):
     assert plugin.foretell({}) is None
+
+
+class Queue(BaseHTTPRequestHandler):
+    """A server with a prompt that runs until it is interrupted, one that has ended, and none other."""
+
+    def do_GET(self) -> None:
+        if self.path == "/queue":
+            running = [] if self.server.interrupted else [[0, "runs"]]
+            self._tell({"queue_running": running, "queue_pending": []})
+        else:
+            self._tell({"ended": {"outputs": {}, "status": {"status_str": "success", "messages": []}}})
+
+    def do_POST(self) -> None:
+        self.server.interrupted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._tell({})
+
+    def _tell(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_prompts_are_called_off_at_the_server_and_what_had_ended_there_is_told(tmp_path):
+    with HTTPServer(("127.0.0.1", 0), Queue) as server:
+        server.interrupted = []
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        plugin = MachinePlugin("a", f"http://127.0.0.1:{server.server_port}", tmp_path)
+        assert plugin.call_off(["runs", "ended", "never heard of"]) == ["gone", "ended", "gone"]
+        server.shutdown()
+    assert server.interrupted == [{"prompt_id": "runs"}]
+
+
+def test_what_cannot_be_called_off_is_an_error(plugin):
+    with pytest.raises(ClientError):
+        plugin.call_off(["x"])
+
+
+def test_a_job_that_is_let_go_of_ends_and_says_that_its_prompt_stays(plugin, order):
+    seen = []
+
+    def run(job, server, options, tell, stop, attempt):
+        plugin.let_go(order.lease)
+        seen.append((stop.is_set(), stop.leaves))
+        return JobResult(False, STOPPED)
+
+    plugin.perform(order, Worker(), run)
+    assert seen == [(True, True)]
+    assert as_result(plugin.perform(order, Worker(), run)).error_kind == STOPPED and len(seen) == 1

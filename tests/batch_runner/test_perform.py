@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from resource_gate.batch.runner.prompt import prompt_id
+from resource_gate.batch.runner.stopping import Stop
 
 
 def test_a_job_runs_once_and_its_file_lies_in_the_out_folder_under_its_name(fake, runs, job, options, a_video, outcome):
@@ -319,3 +320,17 @@ def test_a_file_that_only_seems_to_be_there_is_sent(stock, runs, job, tmp_path):
     stock.arguments = ["main.py", f"--base-directory={tmp_path / 'base'}"]
     assert runs(stock)(job(files={"clip": path})).ok
     assert stock.uploads == 1
+
+
+def test_a_job_that_is_let_go_of_leaves_its_prompt_at_the_server_for_the_next_who_asks(fake, runs, job, outcome, until):
+    fake.default = outcome("hold")
+    run = runs(fake)
+    run.stop = Stop()
+    answer = run.background(job())
+    until(lambda: fake.running)
+    run.stop.let_go()
+    assert answer().error_kind == "stopped"
+    assert fake.running == fake.sent and not fake.interrupts
+    again = runs(fake).background(job())
+    fake.finish(fake.sent[0])
+    assert again().ok and len(fake.sent) == 1
