@@ -158,6 +158,7 @@ class Extension:
                 resident=self._process.resident,
                 done=self._outputs_done,
                 glance=glance,
+                roomy=glance.roomy,
             ),
             BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,

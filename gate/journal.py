@@ -206,7 +206,7 @@ class Journal:
             seconds = None if began is None else self._clock() - began
             state = "done" if outcome.ok else "failed"
             values = (
-                *(state, self._wall(), seconds, peak_ram or None, ENCODE(peak_vram or {})),
+                *(state, self._wall(), seconds, peak_ram or None, ENCODE(peak_vram) if peak_vram else "{}"),
                 *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id),
                 *(*self._story(outcome.job_id), outcome.job_id, self._session),
             )
