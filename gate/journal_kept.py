@@ -162,4 +162,3 @@ class KeptBack:
         finally:
             self._synced = max(self._synced, number)
         return True
-

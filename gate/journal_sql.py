@@ -17,8 +17,7 @@ ACCEPTED = (
 )
 
 ADOPTED = (
-    "UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL"
-    f" WHERE id = ? AND session != ? AND state IN {LIVE}"
+    f"UPDATE jobs SET session = ?, state = 'queued', ended_at = NULL WHERE id = ? AND session != ? AND state IN {LIVE}"
 )
 """What an earlier process left is about to be in the queue of this one; of thousands at a time."""
 

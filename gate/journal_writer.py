@@ -34,7 +34,9 @@ class JournalWriter:
         sync_each: have the store bring each prompt onto the disk at once.
     """
 
-    def __init__(self, store: JournalStore, *, sync_each: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: JournalStore, *, sync_each: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wake = threading.Event()

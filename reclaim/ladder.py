@@ -170,7 +170,12 @@ class Ladder:
                 log.warning("%s cannot be estimated (%s); it is skipped", rung.name, error, exc_info=True)
             return 0
         rest = self._resting.get((rung.name, resource))
-        if shortage.asked or rest is None or self._clock() >= rest.until or (estimate or 0) >= rest.estimate + WORTHWHILE:
+        if (
+            shortage.asked
+            or rest is None
+            or self._clock() >= rest.until
+            or (estimate or 0) >= rest.estimate + WORTHWHILE
+        ):
             return estimate
         return 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from resource_gate.gate.features import Features
 from resource_gate.gate.history import Run, machine_id, parsed
-from resource_gate.gate.history_file import UNWRITTEN, FAMILIES, KEPT, HistoryFile
+from resource_gate.gate.history_file import FAMILIES, KEPT, UNWRITTEN, HistoryFile
 from resource_gate.gate.predict import Predictor
 
 GB = 1024**3
