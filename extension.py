@@ -149,6 +149,7 @@ class Extension:
                 forecast=self.prediction,
                 changed=self._gate_changed,
                 glance=glance,
+                roomy=glance.roomy,
             ),
             Brake(
                 self.ladder,
