@@ -120,6 +120,7 @@ class Extension:
                 forecast=self.prediction,
                 changed=self._gate_changed,
                 glance=glance,
+                roomy=glance.roomy,
             ),
             Brake(
                 self.ladder,
@@ -129,6 +130,7 @@ class Extension:
                 resident=self._process.resident,
                 done=self._held.outputs_done,
                 glance=glance,
+                roomy=glance.roomy,
             ),
             BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,

@@ -98,6 +98,8 @@ class Gate(Section):
     """After that: run it all the same, as ComfyUI would have, or hold it until memory has fallen."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     """Times a prompt is tried again after an error that may pass (a connection, a time-out). Out of memory: once."""
+    batch_retries: Annotated[int, Field(ge=0, le=10_000)] = 50
+    """Tries in one batch from which on no more are granted: then it is not the single prompt that is wrong."""
     oom_tiled_vae: bool = False
     """A prompt whose VAE node ran out of memory, again after everything was freed: run it once more with the tiled node
     in place of the plain one. Off, because tiles can show in the picture."""

@@ -42,6 +42,8 @@ class Watchers:
 
     def current(self) -> list[str]:
         """Clients whose lease has not run out."""
+        if not self._until:
+            return []
         now = self._clock()
         with self._lock:
             before = bool(self._until)

@@ -45,6 +45,9 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"  queue        {running}, {queue['pending']} waiting; batch {batch['done']} of {batch['total']} done, "
         f"{batch['failed']} failed{eta}"
     )
+    lines += [f"  set aside    {aside_text(job)}" for job in batch.get("set_aside", ())]
+    if batch.get("quarantined"):
+        lines.append("               each can be let run again, in the panel or with POST /resource_gate/batch/release")
     if status["worker_alive"] is False:
         lines.append("  worker       DEAD: the server answers, but runs no prompt any more; restart it")
     if status["last_action"]:
@@ -52,3 +55,13 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     problems = {**status["degraded"], **status["monitor"]["problems"]}
     lines += [f"  ! {name}: {reason}" for name, reason in problems.items()]
     return lines
+
+
+def aside_text(job: Mapping[str, Any]) -> str:
+    """A job in quarantine in a line: which, how often the process died with it, at which node, with what peak."""
+    name = f"{job['title']} ({job['id']})" if job["title"] else job["id"]
+    times = "once" if job["deaths"] == 1 else f"{job['deaths']} times"
+    at = f" at node {job['node']}" if job["node"] else ""
+    peaks = {"RAM": job["peak_ram"], **{k.upper(): v for k, v in (job["peak_vram"] or {}).items()}}
+    peak = ", ".join(f"{name} {human(size)}" for name, size in peaks.items() if size)
+    return f"{name}: the process died {times} with it{at}" + (f", peak {peak}" if peak else "")

@@ -88,10 +88,8 @@ class ChaosRun:
         """SIGKILL the server so often, spread over the batch and, within it, over every moment of a job or a start."""
         # No two at the same job where there are enough: a job that is killed again and again, before another comes to
         # its end, is what the supervisor's rising delays are for, and not what is measured here.
-        jobs_hit = (
-            chance.sample(range(len(jobs)), kills) if kills <= len(jobs) else chance.choices(range(len(jobs)), k=kills)
-        )
-        points = sorted(jobs_hit)
+        left = range(min(self.written(jobs), len(jobs) - 1), len(jobs))  # some ended while others were queued
+        points = sorted(chance.sample(left, kills) if kills <= len(left) else chance.choices(left, k=kills))
         last_pid = 0
         for point in points:
             server = self._next_server(last_pid)

@@ -1,8 +1,10 @@
-"""Trivial prompts a second on real ComfyUI, without and with Resource Gate, in pairs, and the gate's share of each.
+"""Trivial prompts a second on real ComfyUI, without and with Resource Gate, in pairs, and what each costs more.
 
-Both servers run side by side and take turns, so that a change of the machine's speed hits both. For example:
+Both servers run side by side and take turns, the first of a pair in turns too, so that a change of the machine's speed
+hits both. A run ends by ComfyUI's own time stamp of the last prompt's end, so that nobody has to ask often when it is
+over. CPU seconds are told beside wall time: other work on the machine makes the one noisy and hardly the other. E.g.:
 
-    python bench/throughput.py --prompts 500 --pairs 5
+    python bench/throughput.py --prompts 500 --pairs 9
 """
 
 from __future__ import annotations
@@ -16,11 +18,23 @@ import time
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import NamedTuple
+
+import psutil
 
 from resource_gate.batch.find_comfyui import find_comfyui
 from resource_gate.batch.server_process import ServerProcess, ServerSpec
 
-POLL = 0.02
+POLL = 0.05
+WARM_UP = 200
+"""Prompts before the first pair, so that caches and history of both servers have seen such prompts."""
+
+
+class Took(NamedTuple):
+    """Seconds of a run: by the clock, and of the server's CPU."""
+
+    wall: float
+    cpu: float
 
 
 def graph(color: int) -> dict[str, object]:
@@ -32,16 +46,25 @@ def graph(color: int) -> dict[str, object]:
     }
 
 
-def run(server: ServerProcess, prompts: int, first_color: int) -> float:
-    """Seconds the server takes to run so many prompts, all queued while it is held up by nothing but them."""
-    ids = []
-    began = time.perf_counter()
+def run(server: ServerProcess, prompts: int, first_color: int) -> Took:
+    """Queue so many prompts one after another, and wait for the last one's end."""
+    process = psutil.Process(server.child.process.pid)
+    before, began = process.cpu_times(), time.time()
+    last = ""
     for number in range(prompts):
-        ids.append(str(uuid.uuid4()))
-        server.client.submit(graph(first_color + number), ids[-1])
-    while server.client.history(ids[-1]) is None:
+        last = str(uuid.uuid4())
+        server.client.submit(graph(first_color + number), last)
+    while server.client.history(last) is None:
         time.sleep(POLL)
-    return time.perf_counter() - began
+    after = process.cpu_times()
+    return Took(ended(server, last) - began, after.user + after.system - before.user - before.system)
+
+
+def ended(server: ServerProcess, prompt_id: str) -> float:
+    """When a prompt ended, in seconds since the epoch, by ComfyUI's own time stamp."""
+    with urllib.request.urlopen(f"{server.url}/history/{prompt_id}") as answer:
+        messages = json.load(answer)[prompt_id]["status"]["messages"]
+    return max(float(data["timestamp"]) for _, data in messages if "timestamp" in data) / 1000
 
 
 def executed(server: ServerProcess, prompts: int) -> float:
@@ -57,8 +80,8 @@ def executed(server: ServerProcess, prompts: int) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     finding = find_comfyui()
@@ -69,23 +92,37 @@ def main() -> int:
         stock = ServerProcess(ServerSpec(finding.comfyui, gate=False), Path(folder, "stock"))
         gated = ServerProcess(ServerSpec(finding.comfyui, gate=True), Path(folder, "gated"))
         with stock, gated:
-            run(stock, 50, 0), run(gated, 50, 0)
+            run(stock, WARM_UP, 0), run(gated, WARM_UP, 0)
             rows = []
             for pair in range(options.pairs):
                 color = 1000 + pair * options.prompts
                 order = (stock, gated) if pair % 2 == 0 else (gated, stock)
                 took = {server: run(server, options.prompts, color) for server in order}
-                rows.append((took[stock], took[gated]))
-                print(f"pair {pair + 1}: stock {took[stock]:.2f} s, gated {took[gated]:.2f} s", flush=True)
-            ratios = [a / b for a, b in rows]
-            per_prompt = statistics.median((b - a) / options.prompts * 1000 for a, b in rows)
+                one, other = took[stock], took[gated]
+                rows.append((one, other))
+                print(
+                    f"pair {pair + 1}: stock {one.wall:.2f} s (CPU {one.cpu:.2f}), "
+                    f"gated {other.wall:.2f} s (CPU {other.cpu:.2f})",
+                    flush=True,
+                )
+            ratios = [a.wall / b.wall for a, b in rows]
+            cpu_ratios = [a.cpu / b.cpu for a, b in rows]
+            per_prompt = statistics.median((b.wall - a.wall) / options.prompts * 1000 for a, b in rows)
+            cpu_per_prompt = statistics.median((b.cpu - a.cpu) / options.prompts * 1000 for a, b in rows)
             spread = f"{min(ratios):.3f}–{max(ratios):.3f}"
             print(f"throughput, gated / stock: median {statistics.median(ratios):.3f} ({spread})")
-            print(f"added per prompt: median {per_prompt:.2f} ms (aim ≤ 1)")
+            print(f"the same by CPU time: median {statistics.median(cpu_ratios):.3f}")
+            print(f"added per prompt: median {per_prompt:.2f} ms (aim ≤ 1), {cpu_per_prompt:.2f} ms of CPU")
             spans = {name: executed(s, options.prompts) * 1000 for name, s in (("stock", stock), ("gated", gated))}
             print("start to end of a prompt: " + ", ".join(f"{k} {v:.2f} ms" for k, v in spans.items()))
     if options.json:
-        figures = {"ratio": statistics.median(ratios), "added_ms": per_prompt, "spans_ms": spans}
+        figures = {
+            "ratio": statistics.median(ratios),
+            "added_ms": per_prompt,
+            "cpu_ratio": statistics.median(cpu_ratios),
+            "cpu_added_ms": cpu_per_prompt,
+            "spans_ms": spans,
+        }
         options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0
 

@@ -45,8 +45,13 @@ class GateState:
     """`reason` in parts, for who says it in another language."""
 
 
+OPEN = GateState()
+
 REMEMBERED_WARNINGS = 100
 """Prompts that a warning was given for; the oldest are forgotten."""
+
+
+GO = Verdict(True)
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Admission:
         forecast: what prompts will need; None to go by the thresholds alone.
         changed: called with each new state.
         glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
+        roomy: whether it surely is not short with so many bytes more; reads nothing.
     """
 
     def __init__(
@@ -76,12 +82,14 @@ class Admission:
         forecast: Forecast | None = None,
         changed: Callable[[GateState], None] = lambda state: None,
         glance: Callable[[int], MemoryReading] | None = None,
+        roomy: Callable[[int], bool] = lambda ahead: False,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._ladder = ladder
         self._read = read
         self._glance = glance or (lambda ahead: read())
+        self._roomy = roomy
         self._settings = settings
         self._forecast = forecast or NoForecast()
         self._warned: deque[str] = deque(maxlen=REMEMBERED_WARNINGS)
@@ -91,7 +99,7 @@ class Admission:
         self._lock = threading.Lock()
         self._paused_since: float | None = None
         self._wait: _Wait | None = None
-        self._state = GateState()
+        self._state = OPEN
         self._clear_before: set[str] = set()
 
     @property
@@ -131,7 +139,10 @@ class Admission:
         if self._wait is not None and self._wait.job != job.id:
             self._wait = None
         need = known_need(self._forecast, job)
-        reading = self._read() if self._wait is not None else self._glance(0 if need is None else need.ram)
+        ahead = 0 if need is None else need.ram
+        if self._wait is None and self._roomy(ahead):
+            return self._start()
+        reading = self._read() if self._wait is not None else self._glance(ahead)
         if self._fits(reading, settings, need):
             return self._start()
         if self._wait is None:
@@ -236,8 +247,9 @@ class Admission:
 
     def _start(self) -> Verdict:
         self._wait = None
-        self._show(GateState())
-        return Verdict(True)
+        if self._state is not OPEN or self._paused_since is not None:
+            self._show(OPEN)
+        return GO
 
     def _hold(self, job: Job, reading: MemoryReading, settings: Settings) -> Verdict:
         assert self._wait is not None

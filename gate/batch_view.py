@@ -49,6 +49,7 @@ class BatchView:
             "stop_after_current": self._stop.asked,
             "restorable": self._rows.restorable,
             "quarantined": self._rows.quarantined,
+            "set_aside": self._rows.aside,
         }
 
     def as_dict(self) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class Brake:
         resident: bytes of this process now; its `rss` is what `peak` tells the highest of.
         done: bytes of cached outputs of the running prompt that no later node needs. On the worker, between nodes.
         glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
+        roomy: whether it surely is not short with so many bytes more; reads nothing.
     """
 
     def __init__(
@@ -112,10 +113,12 @@ class Brake:
         resident: Callable[[], Resident],
         done: Callable[[], int] = lambda: 0,
         glance: Callable[[int], MemoryReading] | None = None,
+        roomy: Callable[[int], bool] = lambda ahead: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ladder = ladder
         self._glance = glance or (lambda ahead: read())
+        self._roomy = roomy
         self._clock = clock
         self._looked: tuple[float, int, Resident] | None = None
         self._settings = settings
@@ -243,6 +246,8 @@ class Brake:
         return peak
 
     def _make_room(self, node: NodeStart, need: int, settings: Settings) -> None:
+        if self._roomy(need):
+            return
         reading = self._glance(need)
         ahead = level_of(reading.used + need, reading.limit, settings.ram)
         if ahead < Level.CRITICAL:

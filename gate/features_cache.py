@@ -10,7 +10,7 @@ from .host import Queued
 from .sizes import FRAME_INPUTS, VALUE_INPUTS
 
 KEPT = 64
-"""Graphs; those not seen longest go first."""
+"""Graphs; the oldest go first."""
 
 LONGEST = 64 * 1024
 """Characters of a graph's JSON that is kept; a larger one is read each time, which is little beside what it runs."""

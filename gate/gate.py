@@ -15,7 +15,7 @@ from .history import PRESSED
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .prediction import Prediction
 from .progress import BatchProgress
-from .retry import BATCH_LIMIT, MEMORY_KINDS, ErrorKind, Retries, classify
+from .retry import MEMORY_KINDS, ErrorKind, Retries, classify
 from .stuck import StuckWatch
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Gate:
 
     def retry(self, outcome: Outcome) -> bool:
         """Whether a prompt that failed is tried again; where it lacked memory, all is freed here and now."""
-        if self._retries is None or self.progress.retried >= BATCH_LIMIT:
+        if self._retries is None or not self._retries.batch_allows(self.progress.retried):
             return False
         kind = classify(outcome.error_type, outcome.error)
         wait = self._retries.grant(outcome, kind)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from .compact import ENCODE
 from .title import title_of
-
-ENCODE = json.JSONEncoder(separators=(",", ":"), default=str).encode
-"""What of a graph JSON cannot say, which no client can have sent, is kept as its text."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .compact import ENCODE
 from .finished import about_to_write
-from .host import ENCODE, Job, NodeStart, Outcome, Queued
+from .host import Job, NodeStart, Outcome, Queued
 from .journal_note import Note, RunningNote
 from .journal_redo import Statement
 from .journal_rows import JournalRows, prune
@@ -19,7 +20,7 @@ from .journal_store import JournalStore
 from .journal_times import WorkflowTimes
 from .journal_writer import JournalWriter
 from .last_exit import last_exit
-from .secrets import without_secrets
+from .secrets import may_hold_secrets, without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +134,15 @@ class Journal:
         """A prompt is about to be queued."""
         if not self._store.is_open:
             return
-        graph, extra, stripped = without_secrets(prompt.graph, prompt.extra_data)
+        kept, more, stripped = prompt, ENCODE(prompt.extra_data), list[str]()
+        if may_hold_secrets(prompt.text) or may_hold_secrets(more):
+            graph, extra, stripped = without_secrets(prompt.graph, prompt.extra_data)
+            if graph is not prompt.graph or extra is not prompt.extra_data:
+                kept = Queued(prompt.id, prompt.number, graph, prompt.outputs, extra)
+                more = ENCODE(extra)
         client = prompt.extra_data.get("client_id")
-        same = graph is prompt.graph and extra is prompt.extra_data
-        kept = prompt if same else Queued(prompt.id, prompt.number, graph, prompt.outputs, extra)
         values = (
-            *(prompt.id, prompt.number, self._session, kept.text, ENCODE(prompt.outputs), ENCODE(extra)),
+            *(prompt.id, prompt.number, self._session, kept.text, ENCODE(prompt.outputs), more),
             *(client if isinstance(client, str) else None, ", ".join(stripped), self._wall()),
             kept.title,
         )
@@ -216,7 +220,7 @@ class Journal:
             seconds = None if began is None else self._clock() - began
             state = "done" if outcome.ok else "failed"
             values = (
-                *(state, self._wall(), seconds, peak_ram or None, ENCODE(peak_vram or {})),
+                *(state, self._wall(), seconds, peak_ram or None, ENCODE(peak_vram) if peak_vram else "{}"),
                 *(outcome.error_type, outcome.error[:LONGEST_ERROR], outcome.node_id),
                 *(*self._story(outcome.job_id), outcome.job_id, self._session),
             )

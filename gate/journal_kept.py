@@ -33,6 +33,7 @@ class KeptBack:
         self._wake: Callable[[], None] | None = None
         self._sync_each = False
         self._synced = 0
+        self._was_much = False
         self.lost = 0
         """Statements that were given up since the last `written`."""
 
@@ -113,15 +114,19 @@ class KeptBack:
             if self._wake is None or self._redo is None or len(self._statements) + len(statements) > BACKLOG:
                 return False
             first = not self._statements
-            before = self.much
             if not self._redo.append(statements):
                 return False
             self._statements.extend(statements)
             if self._sync_each:
                 self.sync()
-            if first or self.much > before:  # else the writer looks by itself: to wake it each time costs the most
+            if first or self._grew_much():  # else the writer looks by itself: to wake it each time costs the most
                 self._wake()
             return True
+
+    def _grew_much(self) -> bool:
+        """Whether it is much since just now."""
+        before, self._was_much = self._was_much, self.much
+        return self._was_much and not before
 
     def add(self, statements: Sequence[Statement]) -> None:
         """Keep them in memory alone, behind the others."""

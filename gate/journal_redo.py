@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .compact import ENCODE
 from .journal_sql import BY_NAME, NAMES
 
 FILE = "journal.redo"
@@ -31,8 +32,6 @@ SIZE = 4 * 1024**2
 
 HEADER = struct.Struct("<QII")
 """Number, length and CRC-32 of the JSON text behind it."""
-
-ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 Statement = tuple[str, tuple[Any, ...]]
 

@@ -32,6 +32,11 @@ COLUMNS = (
     " node, error_type, error, client, stripped, changed, title, level, actions, freed, predicted, retried_as"
 )
 
+STORY = ("id", "title", "deaths", "node", "peak_ram", "peak_vram", "error")
+
+TOLD_ASIDE = 10
+"""Jobs in quarantine that `status` tells of; `GET batch` has all."""
+
 MAY_RETRY = "state = 'failed' AND graph IS NOT NULL AND stripped = ''"
 
 QUEUED = "id, number, graph, outputs, extra, stripped"
@@ -99,6 +104,8 @@ class JournalRows:
         """Prompts of earlier processes that wait to be restored."""
         self.quarantined = 0
         """Jobs set aside because the process died too often while they ran."""
+        self.aside: list[dict[str, Any]] = []
+        """The newest of these in short, for `status`: id, title, deaths, node, peaks in bytes, and how it died."""
 
     def take_stock(self, left: Note, deaths: int, now: float, end: LastExit | None = None) -> list[Statement]:
         """What to write at the start: who ran when the process died, and who did so too often.
@@ -135,6 +142,8 @@ class JournalRows:
             f"SELECT coalesce(sum({waiting}), 0), coalesce(sum(state = 'quarantined'), 0) FROM jobs", (self._session,)
         )
         self.restorable, self.quarantined = (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+        aside = self.set_aside(TOLD_ASIDE) if self.quarantined else []
+        self.aside = [{name: job[name] for name in STORY} for job in aside]
 
     def highest_number(self) -> float:
         """Of what can be restored; 0 where there is nothing."""

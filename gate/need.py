@@ -68,9 +68,11 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
     height / 8, width / 8]}` and makes pixels where a VAE comes with it; `width`, `height` and a frame count make a
     new image (or, where one is given, scale it). 0 where nothing tells.
     """
+    held = [(name, value) for name, value in inputs.items() if type(value) not in PLAIN]
+    if not held and "width" not in inputs:
+        return 0
     needs = [0]
     width, height = _number(inputs, "width"), _number(inputs, "height")
-    held = [(name, value) for name, value in inputs.items() if type(value) not in PLAIN]
     images = [s for name, v in held if name != "samples" for s in _shapes(v) if len(s) in (3, 4)]
     samples = inputs.get("samples")
     if isinstance(samples, Mapping):  # of a latent's dict only them: its noise mask is as large as the picture

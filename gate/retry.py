@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import re
 import time
 from collections import OrderedDict
@@ -13,11 +14,10 @@ from ..reclaim.action import Cause
 from ..settings import Settings
 from .host import Outcome
 
+log = logging.getLogger(__name__)
+
 REMEMBERED = 1000
 """Prompts whose tries are counted; the oldest are forgotten."""
-
-BATCH_LIMIT = 50
-"""Tries in one batch from which on no more are granted: then it is not the single prompt that is wrong."""
 
 
 class ErrorKind(enum.Enum):
@@ -116,6 +116,21 @@ class Retries:
         self._clock = clock
         self._wall = wall
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        self._told = False
+
+    def batch_allows(self, retried: int) -> bool:
+        """Whether a batch in which so many tries were granted is granted another; said once where it is not."""
+        limit = self._settings().gate.batch_retries
+        if retried < limit:
+            self._told = False
+            return True
+        if limit and not self._told:
+            self._told = True
+            log.warning(
+                "%d tries were granted in this batch, and no more are (gate.batch_retries): what fails now has failed",
+                retried,
+            )
+        return False
 
     def grant(self, outcome: Outcome, kind: ErrorKind) -> float | None:
         """Seconds until another try; None where there is to be none."""

@@ -22,6 +22,17 @@ SHORTEST = 6
 WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 
+PARTS = ("key", "token", "passw", "passphrase", "secret", "credential", "authoriz", "cookie", "bearer", "sensitive")
+"""One of these is in every name that `names_a_secret` takes for one."""
+
+
+def may_hold_secrets(text: str) -> bool:
+    """Whether there may be such a name in this JSON; False spares a walk through all of it, as for nearly all."""
+    lowered = text.lower()
+    # An escape may stand for a letter that is another's small one: rare, and looked into.
+    return "\\u" in lowered or any(part in lowered for part in PARTS)
+
+
 @functools.lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Whether a value under this name is kept from the disk."""

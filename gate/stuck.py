@@ -83,7 +83,8 @@ class StuckWatch:
         self._known: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._ended: deque[tuple[Mapping[str, Any], float, str]] = deque(maxlen=AT_A_TIME)
         self._job: Job | None = None
-        self._node: NodeStart | None = None
+        self._node: tuple[str, str] | None = None
+        """Id and class."""
         self._node_since = 0.0
         self._longest = (0.0, "")
         self._still = 0.0
@@ -102,15 +103,14 @@ class StuckWatch:
     def before_node(self, node: NodeStart) -> None:
         """A node is about to run."""
         with self._lock:
-            self._node_over()
+            self._node_over(self._clock())
             # Without the inputs: who keeps them beyond this moment keeps tensors alive.
-            self._node = NodeStart(node.job_id, node.node_id, node.class_type)
-            self._node_since = self._clock()
+            self._node = node.node_id, node.class_type
 
     def ended(self, outcome: Outcome) -> None:
         """The prompt is over; what went well is learned from at the next look."""
         with self._lock:
-            self._node_over()
+            self._node_over(self._clock())
             job, self._job, self._node = self._job, None, None
             if outcome.ok and job is not None and job.id == outcome.job_id:
                 self._ended.append((job.graph, *self._longest))
@@ -129,11 +129,11 @@ class StuckWatch:
         seconds, self._looked = min(now - self._looked, LONGEST_GAP), now
         with self._lock:
             job, node, since = self._job, self._node, self._node_since
-        if job is None or node is None or node.class_type in WAITING or now - since < QUIET:
+        if job is None or node is None or node[1] in WAITING or now - since < QUIET:
             self._still, self._seen = 0.0, None
             self._say(None)
             return
-        seen = (job.id, node.node_id, since, self._progress())
+        seen = (job.id, node[0], since, self._progress())
         self._still = self._still + seconds if seen == self._seen else 0.0
         self._seen = seen
         known = self._longest_of(signature(job.graph)) if self._still >= FLOOR else None
@@ -141,16 +141,17 @@ class StuckWatch:
             self._say(None)
             return
         self._say(
-            f"prompt {job.id} is stuck: node {node.node_id} {node.class_type} has shown no progress for "
+            f"prompt {job.id} is stuck: node {node[0]} {node[1]} has shown no progress for "
             f"{self._still:.0f} s, while the longest that a node of this workflow ever took was {known[0]:.0f} s "
             f"({known[1] or 'no node'}). Interrupt it, or start the server again, as `resource-gate run` does"
         )
 
-    def _node_over(self) -> None:
+    def _node_over(self, now: float) -> None:
         if self._node is not None:
-            took = self._clock() - self._node_since
+            took = now - self._node_since
             if took > self._longest[0]:
-                self._longest = (took, f"{self._node.node_id} {self._node.class_type}")
+                self._longest = (took, f"{self._node[0]} {self._node[1]}")
+        self._node_since = now
 
     def _learn(self) -> None:
         with self._lock:

@@ -24,6 +24,39 @@ class Resident(NamedTuple):
     anonymous: int
 
 
+class QuickResident:
+    """The same on Linux in a third of the time: from `statm`, and the peak from getrusage(2).
+
+    What getrusage tells includes the program that started this one, if that was larger (execve(2) hands its peak on):
+    the two must agree at the start and after each reset, else this is not used.
+
+    Raises:
+        OSError, ImportError, ValueError: the system does not tell in this way.
+    """
+
+    AGREE = 4 * 1024**2
+    """Bytes: the kernel counts pages on each processor apart, and adds up a little later."""
+
+    def __init__(self, proc: Path, now: Resident) -> None:
+        import resource
+
+        self._statm = KeptFile(proc / "self/statm", 128)
+        self._usage: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self._page = resource.getpagesize()
+        if not self.agrees(now):
+            raise ValueError("statm and getrusage tell of another size than status")
+
+    def __call__(self) -> Resident:
+        """Look now."""
+        _, resident, shared, *_ = self._statm.read().split()
+        rss = int(resident) * self._page
+        return Resident(rss, max(rss, self._usage()), rss - int(shared) * self._page)
+
+    def agrees(self, told: Resident) -> bool:
+        """Whether it tells what `status` has just told."""
+        return all(abs(mine - theirs) <= self.AGREE for mine, theirs in zip(self(), told, strict=True))
+
+
 class ProcessReader:
     """Reads `/proc/self/status` through a kept file, or psutil where there is none. Any thread.
 
@@ -47,6 +80,12 @@ class ProcessReader:
         self._portable = portable or PortableProcess()
         self._slack = slack
         self._highest = 0
+        self._quick: QuickResident | None = None
+        if proc is not None and proc == PROC:
+            try:
+                self._quick = QuickResident(proc, self.resident())
+            except (OSError, ImportError, ValueError):
+                self._quick = None
 
     def read(self) -> ProcessReading:
         """Look now; about 8 µs on Linux.
@@ -60,6 +99,9 @@ class ProcessReader:
 
     def resident(self) -> Resident:
         """Return the bare figures; the peak is that since the last reset."""
+        quick = self._quick
+        if quick is not None:
+            return quick()
         if self._status is None:
             return self._portable()
         data = self._status.read()
@@ -85,6 +127,9 @@ class ProcessReader:
             self._clear_refs.write_bytes(b"5")  # proc(5): 5 resets the peak resident set size
         except OSError:
             return False
+        quick, self._quick = self._quick, None
+        if quick is not None and quick.agrees(self.resident()):
+            self._quick = quick
         return True
 
 

@@ -31,7 +31,8 @@ class SteadyReading:
         self._read = read
         self._short = short
         self._clock = clock
-        self._last: tuple[float, MemoryReading] | None = None
+        self._last: tuple[float, float, MemoryReading] | None = None
+        """When it was read, how many bytes it was then to being short, and the reading."""
 
     def __call__(self, ahead: int = 0) -> MemoryReading:
         """A reading; that of a moment ago where, with `ahead` bytes more, memory would surely not be short by now.
@@ -40,10 +41,16 @@ class SteadyReading:
             OSError, ValueError: as `read` does.
         """
         now, last = self._clock(), self._last
-        if last is not None and now - last[0] < KEPT:
-            reading = last[1]
-            if reading.used + ahead + FASTEST * (now - last[0]) < self._short(reading.limit):
-                return reading
+        if last is not None and now - last[0] < KEPT and ahead + FASTEST * (now - last[0]) < last[1]:
+            return last[2]
         reading = self._read()
-        self._last = now, reading
+        self._last = now, self._short(reading.limit) - reading.used, reading
         return reading
+
+    def roomy(self, ahead: int) -> bool:
+        """Whether, by what was read a moment ago, memory is surely not short with `ahead` bytes more; reads nothing."""
+        last = self._last
+        if last is None:
+            return False
+        age = self._clock() - last[0]
+        return age < KEPT and ahead + FASTEST * age < last[1]

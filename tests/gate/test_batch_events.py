@@ -82,7 +82,7 @@ class Batch:
             machine.wall,
         )
         self.listener = ObservedGate(self.gate, self.events)
-        rows = SimpleNamespace(restorable=2, quarantined=1)
+        rows = SimpleNamespace(restorable=2, quarantined=1, aside=[])
         host = SimpleNamespace(view=lambda: QueueView(["a"], self.pending, "5 Sampler", 0.5))
         self.state = GateState()
         self.view = BatchView(

@@ -85,9 +85,31 @@ def test_a_job_that_ran_at_two_deaths_is_set_aside_until_it_is_released(start):
     last = start()
     assert (last.rows.restorable, last.rows.quarantined, last.rows.to_restore()) == (0, 1, [])
     assert [job["deaths"] for job in last.rows.set_aside(10)] == [2]
+    assert [(job["id"], job["deaths"]) for job in last.rows.aside] == [("a", 2)]
     last.rows.release("a")
     assert [prompt.graph for prompt, _ in last.rows.to_restore()] == [GRAPH]
     assert last.rows.jobs(1)[0]["deaths"] == 0
+    assert last.rows.aside == []
+
+
+def test_of_a_job_set_aside_its_node_and_its_peak_are_told(start):
+    start().accepted(queued("a"))
+    for _ in range(2):
+        journal = start()
+        journal.rows.adopt("a")
+        journal.started(Job("a", 0.0))
+        journal.before_node(NodeStart("a", "7", "Greedy"))
+        journal.memory(2**31, {"vram0": 2**30})
+    [told] = start().rows.aside
+    assert told == {
+        "id": "a",
+        "title": told["title"],
+        "deaths": 2,
+        "node": "7 Greedy",
+        "peak_ram": 2**31,
+        "peak_vram": {"vram0": 2**30},
+        "error": "the process died while it ran",
+    }
 
 
 def test_an_orderly_end_is_no_death(start):

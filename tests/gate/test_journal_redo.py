@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -156,6 +157,21 @@ def test_an_answer_waits_until_it_is_on_the_disk_and_everything_is_in_the_file_a
     assert {job["state"] for job in journal.rows.jobs(50)} == {"done"}
     journal.close()
     assert in_file(tmp_path) == [f"p{n}" for n in range(20)]
+
+
+def test_what_nobody_waits_for_is_on_the_disk_soon_all_the_same(tmp_path):
+    journal = Journal(tmp_path)
+    journal.open()
+    journal.write_behind()
+    journal.accepted(Queued("a", 0.0, {}, ("1",)))
+    give_up = time.monotonic() + 20
+    while journal._store.unsynced:
+        assert time.monotonic() < give_up, "it is never synced"
+        time.sleep(0.01)
+    while not in_file(tmp_path):
+        assert time.monotonic() < give_up, "SQLite never has it"
+        time.sleep(0.01)
+    journal.close()
 
 
 def test_where_answers_cannot_wait_and_are_to_each_prompt_is_on_the_disk_at_once(store):

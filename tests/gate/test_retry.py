@@ -7,7 +7,7 @@ import pytest
 from resource_gate.gate.gate import Gate
 from resource_gate.gate.host import Job, NodeStart, Outcome
 from resource_gate.gate.progress import BatchProgress
-from resource_gate.gate.retry import BATCH_LIMIT, ErrorKind, Retries, classify
+from resource_gate.gate.retry import ErrorKind, Retries, classify
 from resource_gate.nodes.resource_gate import ResourceGateClosed
 
 GB = 1024**3
@@ -148,10 +148,19 @@ def test_a_dry_run_or_reclaim_switched_off_frees_nothing_and_so_tries_nothing_ag
         machine.set(reclaim={"dry_run": False, "enabled": True})
 
 
-def test_a_batch_in_which_everything_fails_is_not_tried_for_ever(gate):
-    again = [fail(gate, "ConnectionError", job=f"j{n}") for n in range(BATCH_LIMIT + 10)]
-    assert again.count(True) == BATCH_LIMIT
-    assert again[BATCH_LIMIT:] == [False] * 10
+def test_a_batch_in_which_everything_fails_is_not_tried_for_ever_and_that_is_said_once(gate, machine, caplog):
+    limit = machine.settings.gate.batch_retries
+    again = [fail(gate, "ConnectionError", job=f"j{n}") for n in range(limit + 10)]
+    assert again.count(True) == limit
+    assert again[limit:] == [False] * 10
+    assert caplog.text.count("50 tries were granted in this batch, and no more are (gate.batch_retries)") == 1
+
+
+def test_how_many_tries_a_batch_has_can_be_set(gate, machine):
+    machine.set(gate={"batch_retries": 2})
+    assert [fail(gate, "ConnectionError", job=f"j{n}") for n in range(4)] == [True, True, False, False]
+    machine.set(gate={"batch_retries": 3})
+    assert [fail(gate, "ConnectionError", job=f"k{n}") for n in range(2)] == [True, False]
 
 
 def test_the_end_forgets_the_tries_so_that_a_new_prompt_with_the_same_id_has_its_own(gate):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from resource_gate.gate.host import Queued
 from resource_gate.gate.journal import Journal
-from resource_gate.gate.secrets import names_a_secret, without_secrets
+from resource_gate.gate.secrets import may_hold_secrets, names_a_secret, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,15 @@ from resource_gate.gate.secrets import names_a_secret, without_secrets
 )
 def test_names_of_keys_tokens_and_passwords_are_known(name):
     assert names_a_secret(name)
+    assert may_hold_secrets(json.dumps({"1": {"inputs": {name: "x"}}}))
+
+
+@pytest.mark.parametrize(
+    "name", ["to\u212aen", "\u017fecret", "api_\u212aey", "passphrase", "my_credentials", "sensitive", "bearer"]
+)
+def test_a_text_without_any_part_of_such_a_name_is_passed_over_and_no_other(name):
+    assert names_a_secret(name) <= may_hold_secrets(json.dumps({"a": {name: 1}}))
+    assert not may_hold_secrets('{"1":{"class_type":"EmptyImage","inputs":{"width":8,"seed":5,"text":"a cat"}}}')
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "key", "keyframe", "seed", "tokens", "monkey", "text", "key_color"])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from resource_gate.monitor.process import PortableProcess, ProcessReader, peak_resident
+from resource_gate.monitor.process import PROC, PortableProcess, ProcessReader, QuickResident, Resident, peak_resident
 
 MIB = 1024**2
 
@@ -84,3 +84,24 @@ def test_the_real_peak_falls_at_a_reset_and_rises_with_the_next_job():
     big = b"\1" * (100 * MIB)
     del big
     assert reader.resident().peak - after.peak > 90 * MIB
+
+
+@pytest.mark.skipif(PROC is None, reason="Linux only")
+def test_the_quick_look_tells_what_status_tells_also_after_memory_has_grown_and_the_peak_was_reset():
+    quick, slow = ProcessReader(), ProcessReader(Path("/proc/./"))
+    slow._quick = None
+    assert quick._quick is not None
+    held = b"\1" * (64 * 1024**2)
+    assert quick._quick.agrees(slow.resident())
+    del held
+    assert quick.reset_peak()
+    assert quick.resident().peak < slow.resident().rss + 8 * 1024**2
+    assert quick._quick.agrees(slow.resident())
+
+
+def test_where_getrusage_tells_of_another_peak_status_is_asked(tmp_path):
+    """A program that was started by a larger one inherits its peak, by getrusage alone."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/statm").write_text("1000 10 2 1 0 900 0\n")
+    with pytest.raises(ValueError, match="another size"):
+        QuickResident(tmp_path, Resident(40960, 40960, 32768))
