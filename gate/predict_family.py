@@ -148,7 +148,7 @@ class Family:
         apart = abs(run.ram - mean)
         wrong = apart > WRONG_GRAIN and (run.ram > WRONG * mean or (run.outcome == OK and run.ram * WRONG < mean))
         self._contradicted = self._contradicted + 1 if wrong else 0
-        if self._loaded and (wrong and self._hearsay or self._belies_times(run)):
+        if self._loaded and ((wrong and self._hearsay) or self._belies_times(run)):
             # A file may hold anything. One's own eyes are believed against it, once is enough.
             for _ in range(min(self._loaded, len(self._runs))):
                 self._runs.popleft()

@@ -13,8 +13,8 @@ def view_of(runs: Iterable[Run], machine: str) -> list[dict[str, Any]]:
     """One entry a family, the last that ran first. Bytes and seconds; shares 0–1, None where nothing was expected.
 
     `under`: share of runs that took more RAM than was expected. `waste`: what was expected and not taken, in shares
-    of what was taken. `spread`: the smallest and the largest of what was run: pixels of the largest picture batch, bytes,
-    seconds. `covered`: share of runs whose time lay within the interval, which is to hold 0.8 of them.
+    of what was taken. `spread`: the smallest and the largest of what was run: pixels of the largest picture batch,
+    bytes, seconds. `covered`: share of runs whose time lay within the interval, which is to hold 0.8 of them.
     """
     families: dict[str, list[Run]] = {}
     for run in runs:
