@@ -17,6 +17,9 @@ FRAME_INPUTS = ("length", "num_frames", "video_frames", "frames", "frame_count",
 VALUE_INPUTS = ("value", "int", "number", "float", "a")
 """Inputs of primitive nodes that hold the number they hand on."""
 
+JOINS = frozenset({"ImageBatch", "BatchImagesNode"})
+"""Core nodes that lay their picture batches one behind the other, all of the first one's size."""
+
 LONGEST_CHAIN = 16
 """Primitives and reroutes followed from one input to its number."""
 
@@ -91,7 +94,7 @@ class Sizes:
                 continue
             if ready:
                 order.append(node_id)
-                self._shape(node_id, node.get("inputs") or {})
+                self._shape(node_id, node.get("inputs") or {}, str(node.get("class_type", "")))
             elif node_id not in seen:
                 seen.add(node_id)
                 stack.append((node_id, True))
@@ -100,14 +103,20 @@ class Sizes:
                         stack.append((source, False))
         return order
 
-    def _shape(self, node_id: str, inputs: Mapping[str, Any]) -> None:
+    def _shape(self, node_id: str, inputs: Mapping[str, Any], kind: str) -> None:
         up: Shape | None = None
+        given = []
         for value in inputs.values():
             if isinstance(value, list) and (source := link_of(value)) is not None:
                 shape = self.shapes.get(source)
-                if shape is not None and (up is None or shape.volume > up.volume):
-                    up = shape
-        found = self._own(inputs, up)
+                if shape is not None:
+                    given.append(shape)
+                    if up is None or shape.volume > up.volume:
+                        up = shape
+        if kind in JOINS and len(given) > 1:
+            found: Shape | None = Shape(given[0].width, given[0].height, sum(shape.frames for shape in given))
+        else:
+            found = self._own(inputs, up)
         self.shapes[node_id] = found
         if found is not None and found is not up:
             self.made[node_id] = found.volume
