@@ -178,7 +178,7 @@ class Prediction:
 
     @_degrading(None)
     def fitting_frames(self, job: Job, room: float) -> int | None:
-        """The most frames, 4n + 1 of them, with which it would need no more than so many bytes; None where none would."""
+        """The most frames, 4n + 1, with which it would need no more than so many bytes; None where none would do."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
 
         def fits(frames: int) -> bool:
