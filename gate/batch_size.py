@@ -107,7 +107,7 @@ def bare_process(floor: int | None, own: int, slack: int | None, outputs: Sequen
 
     Args:
         floor: the fewest bytes seen between two nodes.
-        own, slack: bytes of it now, and what of them the heap holds back from the system; None where that cannot be told.
+        own, slack: bytes of it now, and what of them the heap holds back from the system; None: nobody can tell.
         outputs: what lies in the cache.
     """
     if floor is None or slack is None or any(output.models for output in outputs):  # a prompt's need holds its models
