@@ -94,7 +94,7 @@ class Sizes:
                 continue
             if ready:
                 order.append(node_id)
-                self._shape(node_id, node.get("inputs") or {}, str(node.get("class_type", "")))
+                self._shape(node_id, node.get("inputs") or {})
             elif node_id not in seen:
                 seen.add(node_id)
                 stack.append((node_id, True))
@@ -103,7 +103,7 @@ class Sizes:
                         stack.append((source, False))
         return order
 
-    def _shape(self, node_id: str, inputs: Mapping[str, Any], kind: str) -> None:
+    def _shape(self, node_id: str, inputs: Mapping[str, Any]) -> None:
         up: Shape | None = None
         given = []
         for value in inputs.values():
@@ -113,7 +113,7 @@ class Sizes:
                     given.append(shape)
                     if up is None or shape.volume > up.volume:
                         up = shape
-        if kind in JOINS and len(given) > 1:
+        if len(given) > 1 and str(self._graph[node_id].get("class_type")) in JOINS:
             found: Shape | None = Shape(given[0].width, given[0].height, sum(shape.frames for shape in given))
         else:
             found = self._own(inputs, up)
