@@ -14,7 +14,7 @@ from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
-from .gate.batch_size import BatchSizes
+from .gate.batch_size import BatchSizes, bare_process
 from .gate.brake import Brake
 from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
@@ -144,7 +144,7 @@ class Extension:
             self._ram.read,
             lambda: self.settings,
             anonymous=self._process.anonymous_rss,
-            floor=lambda: self.gate.brake.meter.floor,
+            floor=self._bare_process,
             gpus=host.gpu_memory,
         )
         self.rescue = Rescue(host, self._ram.read, lambda: self.settings, self.actions, self.gate.again)
@@ -337,6 +337,10 @@ class Extension:
 
     def _latest(self) -> Sample:
         return self.sampler.last or self.sampler.sample()
+
+    def _bare_process(self) -> int | None:
+        own = self._process.anonymous_rss()
+        return bare_process(self.gate.brake.meter.floor, own, heap_slack(own), self.host.outputs())
 
     def _died_with(self, job_id: str) -> bool:
         """Whether an earlier process died with this job running; where no journal is kept, it is taken for granted."""

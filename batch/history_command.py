@@ -108,6 +108,7 @@ def history_lines(view: Mapping[str, Any]) -> list[str]:
         took = "" if one["seconds"] is None else f", {one['seconds']:.1f} s"
         cold = "" if one["seconds_cold"] is None else f" ({one['seconds_cold']:.1f} s with loading models)"
         lines.append(f"          {peak}{took}{cold}")
+        lines += _spread(one)
         if one["checked"]:
             waste = "" if one["waste"] is None else f", {one['waste']:.0%} expected and not used"
             lines.append(
@@ -124,6 +125,18 @@ def history_lines(view: Mapping[str, Any]) -> list[str]:
     if view["problem"]:
         lines.append(f"! {view['problem']}")
     return lines
+
+
+def _spread(one: Mapping[str, Any]) -> list[str]:
+    """How different the runs were; nothing where they were all of one size, or an older server does not tell."""
+    spread = one.get("spread") or {}
+    pixels, ram, seconds = (spread.get(name) for name in ("pixels", "ram", "seconds"))
+    if not (pixels and ram and seconds) or pixels[0] == pixels[1]:
+        return []
+    return [
+        f"          of {pixels[0] / 1e6:.1f} to {pixels[1] / 1e6:.1f} million pixels: "
+        f"{human(ram[0])} to {human(ram[1])}, {seconds[0]:.1f} to {seconds[1]:.1f} s"
+    ]
 
 
 def _elsewhere(one: Mapping[str, Any]) -> str:

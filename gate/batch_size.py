@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..monitor.level import entry_of
 from ..monitor.readings import GpuReading, Level, MemoryReading
 from ..reclaim.action import human
+from ..reclaim.host import CachedOutput
 from ..settings import Settings
 from .features import features_of
 from .history import DIED, MEMORY, OK, PRESSED, Run
@@ -98,13 +99,29 @@ class Wish:
         return max(0, min(self.rungs - 1, index))
 
 
+def bare_process(floor: int | None, own: int, slack: int | None, outputs: Sequence[CachedOutput]) -> int | None:
+    """Bytes of the process had all outputs been dropped; None where nothing is known of it.
+
+    The fewest that it ever had are from before it loaded the libraries that a first run loads: where more lies there
+    that is neither an output nor what the heap holds back, that counts.
+
+    Args:
+        floor: the fewest bytes seen between two nodes.
+        own, slack: bytes of it now, and what of them the heap holds back from the system; None: nobody can tell.
+        outputs: what lies in the cache.
+    """
+    if floor is None or slack is None or any(output.models for output in outputs):  # a prompt's need holds its models
+        return floor
+    return max(floor, own - slack - sum(output.ram for output in outputs))
+
+
 class BatchSizes:
     """Chooses for all nodes of the kind. On the worker thread.
 
     Args:
         read: the tightest RAM limit and what is used of it, fresh.
         anonymous: bytes of this process now.
-        floor: the fewest bytes of it seen between two nodes; what is above it is outputs, and goes when it must.
+        floor: bytes of it without outputs, as `bare_process` tells; what is above goes when it must.
         gpus: device memory.
     """
 

@@ -39,7 +39,10 @@ OUTGROWN = 5
 """Runs as expected after which a single one that was not is forgotten."""
 
 WRONG_TIME = 4.0
-"""A run that took so many times longer or shorter than a file of earlier runs says, and so many seconds, belies it."""
+"""A run that took so many times longer or shorter than a file of earlier runs says belies it …"""
+
+WRONG_TIME_GRAIN = 1.0
+"""… if it is by more seconds than this, too: the first run of a process loads libraries."""
 
 
 class Family:
@@ -50,6 +53,10 @@ class Family:
         self._fits: dict[str, Fit | None] = {}
         self._hearsay = 0
         """Runs, the oldest, that were read from a file and that no run of this process has borne out yet."""
+        self._loaded = 0
+        """Runs, the oldest, that were read from a file …"""
+        self._times_open = True
+        """… and whether none long enough to tell has borne out their times yet."""
         self._contradicted = 0
         self._since_fit = 0
         self._odd: Run | None = None
@@ -76,7 +83,7 @@ class Family:
         self.last = run
         if _teaches(run):
             self._runs.append(run)
-            self._hearsay = len(self._runs)
+            self._hearsay = self._loaded = len(self._runs)
             self._fits.clear()
 
     def learn(self, run: Run) -> None:
@@ -87,6 +94,7 @@ class Family:
         if run.outcome != OK and (known := self.fit("ram", run.cold)) is not None and run.ram <= known.mean(run.sizes):
             return  # it was stopped on its way: that it took less by then teaches nothing
         off = self._check(run)
+        self._loaded -= self._loaded > 0 and len(self._runs) == KEPT
         self._runs.append(run)
         self._since_fit += 1
         if off or len(self._runs) <= REFIT_ALWAYS or self._since_fit >= REFIT_EVERY:
@@ -97,7 +105,7 @@ class Family:
         """Know nothing."""
         self._runs.clear()
         self._fits.clear()
-        self._hearsay = self._contradicted = 0
+        self._hearsay = self._loaded = self._contradicted = 0
 
     def fit(self, quantity: str, cold: bool) -> Fit | None:
         """The line for `ram`, `lean`, `vram` or `seconds`; of runs that loaded models, or that found them loaded.
@@ -139,23 +147,19 @@ class Family:
         low = fit.quantile(run.sizes, 0.02)
         apart = abs(run.ram - mean)
         wrong = apart > WRONG_GRAIN and (run.ram > WRONG * mean or (run.outcome == OK and run.ram * WRONG < mean))
-        if self._hearsay and run.outcome == OK and (times := self.fit("seconds", run.cold)) is not None:
-            slower, faster = run.seconds - times.mean(run.sizes), times.mean(run.sizes) - run.seconds
-            wrong = wrong or slower > WRONG_TIME * (run.seconds - slower) + WRONG_TIME
-            wrong = wrong or faster > WRONG_TIME * run.seconds + WRONG_TIME
         self._contradicted = self._contradicted + 1 if wrong else 0
-        if wrong and self._hearsay:
+        if self._loaded and ((wrong and self._hearsay) or self._belies_times(run)):
             # A file may hold anything. One's own eyes are believed against it, once is enough.
-            for _ in range(min(self._hearsay, len(self._runs))):
+            for _ in range(min(self._loaded, len(self._runs))):
                 self._runs.popleft()
-            self._hearsay = self._contradicted = 0
+            self._hearsay = self._loaded = self._contradicted = 0
             self._fits.clear()
         elif self._contradicted >= WRONG_IN_A_ROW:
             # The ways of the workflow have changed, or an early run was no example of it.
             newest = list(self._runs)[1 - WRONG_IN_A_ROW :]
             self._runs.clear()
             self._runs.extend(newest)
-            self._contradicted = 0
+            self._loaded = self._contradicted = 0
             self._fits.clear()
         elif not wrong:
             self._hearsay = 0
@@ -168,6 +172,16 @@ class Family:
         else:
             self._odd, self._usual_since_odd = run, 0
         return not low <= run.ram <= high
+
+    def _belies_times(self, run: Run) -> bool:
+        times = self.fit("seconds", run.cold) if self._times_open and run.outcome == OK else None
+        if times is None:
+            return False
+        short, long = sorted((run.seconds, max(0.0, times.mean(run.sizes))))
+        if long - short > max(WRONG_TIME * short, WRONG_TIME_GRAIN):
+            return True
+        self._times_open = long < WRONG_TIME_GRAIN
+        return False
 
 
 def _teaches(run: Run) -> bool:

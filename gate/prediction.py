@@ -203,14 +203,22 @@ class Prediction:
 
     @_degrading(None)
     def fitting_frames(self, job: Job, room: float) -> int | None:
-        """The most frames with which this prompt would need no more than so many bytes; None where none would."""
+        """The most frames, 4n + 1, with which it would need no more than so many bytes; None where none would do."""
         features = self._features.get(job.id) or self._read(job.id, job.graph, job.outputs)
-        for frames in range(int(features.frames) - 1, 0, -1):
+
+        def fits(frames: int) -> bool:
             part = frames / features.frames
             smaller = replace(features, **{n: getattr(features, n) * part for n in ("largest", "total", "work")})
-            if (frames - 1) % 4 == 0 and self.predictor.need_of(smaller).ram <= room:
-                return frames
-        return None
+            return self.predictor.need_of(smaller).ram <= room
+
+        # More never need less, and somebody may have typed a few zeros too many: by halving.
+        low, high = 0, (int(features.frames) - 2) // 4
+        if high < 0 or not fits(1):
+            return None
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(4 * middle + 1) else (low, middle - 1)
+        return 4 * low + 1
 
     @_degrading("")
     def fitting_prompt(self, job: Job, room: float) -> str:

@@ -13,7 +13,8 @@ def view_of(runs: Iterable[Run], machine: str) -> list[dict[str, Any]]:
     """One entry a family, the last that ran first. Bytes and seconds; shares 0–1, None where nothing was expected.
 
     `under`: share of runs that took more RAM than was expected. `waste`: what was expected and not taken, in shares
-    of what was taken. `covered`: share of runs whose time lay within the interval, which is to hold 0.8 of them.
+    of what was taken. `spread`: the smallest and the largest of what was run: pixels of the largest picture batch,
+    bytes, seconds. `covered`: share of runs whose time lay within the interval, which is to hold 0.8 of them.
     """
     families: dict[str, list[Run]] = {}
     for run in runs:
@@ -39,6 +40,11 @@ def _one(name: str, runs: list[Run], machine: str) -> dict[str, Any]:
         "seconds": statistics.median(r.seconds for r in mine) if mine else None,
         "seconds_cold": statistics.median(c) if (c := [r.seconds for r in mine if r.cold]) else None,
         "largest": max(r.sizes[0] for r in runs),
+        "spread": {
+            "pixels": _ends([r.sizes[0] for r in mine]),
+            "ram": _ends([r.ram for r in mine]),
+            "seconds": _ends([r.seconds for r in mine]),
+        },
         "nodes": _largest_nodes(mine),
         "checked": len(expected),
         "under": sum(r.ram > r.expected[0] for r in expected) / len(expected) if expected else None,
@@ -48,6 +54,10 @@ def _one(name: str, runs: list[Run], machine: str) -> dict[str, Any]:
         else None,
         "last": last.time,
     }
+
+
+def _ends(values: list[Any]) -> list[Any] | None:
+    return [min(values), max(values)] if values else None
 
 
 def _largest_nodes(runs: list[Run]) -> dict[str, int]:

@@ -17,6 +17,9 @@ FRAME_INPUTS = ("length", "num_frames", "video_frames", "frames", "frame_count",
 VALUE_INPUTS = ("value", "int", "number", "float", "a")
 """Inputs of primitive nodes that hold the number they hand on."""
 
+JOINS = frozenset({"ImageBatch", "BatchImagesNode"})
+"""Core nodes that lay their picture batches one behind the other, all of the first one's size."""
+
 LONGEST_CHAIN = 16
 """Primitives and reroutes followed from one input to its number."""
 
@@ -108,12 +111,18 @@ class Sizes:
 
     def _shape(self, node_id: str, inputs: Mapping[str, Any]) -> None:
         up: Shape | None = None
+        given = []
         for value in inputs.values():
             if isinstance(value, list) and (source := link_of(value)) is not None:
                 shape = self.shapes.get(source)
-                if shape is not None and (up is None or shape.volume > up.volume):
-                    up = shape
-        found = self._own(inputs, up)
+                if shape is not None:
+                    given.append(shape)
+                    if up is None or shape.volume > up.volume:
+                        up = shape
+        if len(given) > 1 and str(self._graph[node_id].get("class_type")) in JOINS:
+            found: Shape | None = Shape(given[0].width, given[0].height, sum(shape.frames for shape in given))
+        else:
+            found = self._own(inputs, up)
         self.shapes[node_id] = found
         if found is not None and found is not up:
             self.made[node_id] = found.volume

@@ -39,6 +39,12 @@ def test_each_family_is_told_with_what_it_took_and_how_right_that_was(file, caps
     assert "1 on other machines, which teach nothing here" in told
 
 
+def test_how_different_its_runs_were_is_told_where_they_were(file, capsys):
+    HistoryFile(file.parent, "m").add(replace(RUN, sizes=(4e7, 8e7, 0.0), ram=5 * GB, seconds=6.0))
+    assert main(["history", "--file", str(file)]) == 0
+    assert "of 10.0 to 40.0 million pixels: 2.0 GB to 5.0 GB, 1.5 to 6.0 s" in capsys.readouterr().out
+
+
 def test_as_json_it_is_the_view(file, capsys):
     assert main(["history", "--file", str(file), "--json"]) == 0
     view = json.loads(capsys.readouterr().out)

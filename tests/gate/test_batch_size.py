@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.gate.batch_size import GIB, BatchSizes, Wish
+from resource_gate.gate.batch_size import GIB, BatchSizes, Wish, bare_process
 from resource_gate.gate.features import features_of
 from resource_gate.gate.history import DIED, PRESSED, Run
 from resource_gate.gate.host import Job, Outcome
 from resource_gate.gate.prediction import Prediction
 from resource_gate.monitor.readings import GpuReading, MemoryReading
+from resource_gate.reclaim.host import CachedOutput, Use
 
 MB = 1024**2
 BASE, LIMIT = 700 * MB, 2300 * MB
@@ -208,3 +209,22 @@ def test_after_an_interrupt_because_memory_filled_it_takes_a_little_less(world):
     world.prediction.ended(Outcome(job.id, False, PRESSED), brake, again=True)
     again = world.run(Wish(1000))
     assert 0.85 * choice.size < again.size <= 0.9 * choice.size and "a little less" in again.reason
+
+
+def output(ram, models=0):
+    return CachedOutput("k", "1 X", Use.DONE, ram, models=models)
+
+
+@pytest.mark.parametrize(
+    ("floor", "own", "slack", "outputs", "bare"),
+    [
+        (None, 900, 0, [], None),
+        (500, 900, 100, [output(200), output(50)], 550),
+        (500, 900, 300, [output(200)], 500),
+        (500, 900, 100, [output(200, models=90)], 500),
+        (500, 900, None, [output(200)], 500),
+    ],
+    ids=["before the first run", "libraries were loaded", "as before", "models are part of the need", "no heap tells"],
+)
+def test_the_process_without_outputs_is_what_is_neither_output_nor_held_back(floor, own, slack, outputs, bare):
+    assert bare_process(floor, own, slack, outputs) == bare

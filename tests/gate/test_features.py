@@ -72,6 +72,20 @@ def test_what_nodes_make_of_what_they_are_given(after, frames, pixels):
     assert made.get("a", made.get("i")) == pytest.approx(frames * pixels, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("kind", "names"), [("ImageBatch", ("image1", "image2")), ("BatchImagesNode", ("images.image0", "images.image1"))]
+)
+def test_clips_laid_one_behind_the_other_are_as_long_as_both(kind, names):
+    graph = {
+        "a": node("EmptyImage", width=100, height=50, batch_size=8, color=0),
+        "b": node("EmptyImage", width=10, height=10, batch_size=16, color=0),
+        "j": node(kind, **dict(zip(names, (["a", 0], ["b", 0]), strict=True))),
+    }
+    features = features_of(graph)
+    assert features.frames == 24 and features.largest == 100 * 50 * 24
+    assert features.total == 100 * 50 * 32 + 10 * 10 * 16
+
+
 def test_steps_times_pixels_is_the_work_of_a_sampler():
     graph = {
         "l": node("EmptyLatentImage", width=64, height=64, batch_size=2),

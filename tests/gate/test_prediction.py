@@ -74,6 +74,9 @@ def test_frames_that_would_fit_are_four_n_plus_one(prediction, machine):
     fitting = prediction.fitting_frames(job("next", 161), 2 * GB)
     assert fitting % 4 == 1 and 73 <= fitting <= 97
     assert prediction.fitting_frames(job("next", 161), 1000) is None
+    assert prediction.fitting_frames(job("one", 1), 2 * GB) is None, "there are no fewer than one"
+    mistyped = prediction.fitting_frames(job("mistyped", 10**9), 2 * GB)
+    assert mistyped is not None and mistyped % 4 == 1
 
 
 def test_switched_off_it_says_and_learns_nothing(prediction, machine, tmp_path):
