@@ -220,8 +220,14 @@ def test_a_graph_from_outside_is_foretold_as_if_it_were_queued_and_leaves_no_tra
 
 
 def test_a_graph_from_outside_that_breaks_the_prediction_turns_nothing_off(prediction, machine):
-    with pytest.raises(AttributeError):
-        prediction.foretell({"1": {"class_type": "EmptyImage", "inputs": 5}})
+    class Broken(dict):
+        def _never(self, *args):
+            raise ValueError("no graph at all")
+
+        __iter__ = __getitem__ = __contains__ = get = items = keys = values = _never
+
+    with pytest.raises(ValueError):
+        prediction.foretell(Broken({"1": {"class_type": "EmptyImage"}}))
     assert prediction.problem is None and prediction.need(job("a")) is not None
 
 
