@@ -16,7 +16,8 @@ Bytes = Annotated[int, Field(ge=0, le=2**50)]
 class Section(BaseModel):
     """A group of settings; unknown names are errors, so that a typing mistake is told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # One validator is built for all of them, by who reads the settings: one for each section would cost every start.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Tiers(Section):
@@ -125,10 +126,10 @@ class Gate(Section):
 class Settings(Section):
     """All of them. Sections are frozen: a change makes a new object, which the store hands to who listens."""
 
-    ram: Tiers = Tiers()
-    vram: Tiers = Tiers()
-    cpu: Tiers = Tiers()
-    disk: Tiers = Tiers(emergency_free=1 * GIB)
-    monitor: Monitor = Monitor()
-    reclaim: Reclaim = Reclaim()
-    gate: Gate = Gate()
+    ram: Tiers = Tiers.model_construct()
+    vram: Tiers = Tiers.model_construct()
+    cpu: Tiers = Tiers.model_construct()
+    disk: Tiers = Tiers.model_construct(emergency_free=1 * GIB)
+    monitor: Monitor = Monitor.model_construct()
+    reclaim: Reclaim = Reclaim.model_construct()
+    gate: Gate = Gate.model_construct()

@@ -1,4 +1,4 @@
-"""What the routes take."""
+"""What the routes take. Validators are built by the first request, not by every start of ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 class Body(BaseModel):
     """A request body; unknown fields are errors, so that a typing mistake is told."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Nothing(Body):
@@ -30,7 +30,7 @@ class Free(Body):
 class Past(BaseModel):
     """The query of `history` and `log`, whose values come as text."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     since: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Seconds since the epoch; only what is later."""
@@ -41,7 +41,7 @@ class Past(BaseModel):
 class Marks(BaseModel):
     """The query of `history/marks`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     since: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Seconds since the epoch; only what ended, or was done, later."""
@@ -59,7 +59,7 @@ class ResetSettings(Body):
 class Page(BaseModel):
     """The query of `batch`, whose values come as text."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     """At the most so many jobs."""

@@ -36,29 +36,26 @@ MEMORY_KINDS = frozenset({ErrorKind.MEMORY, ErrorKind.DEVICE_MEMORY})
 DEVICE_MEMORY_TYPES = frozenset({"torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError"})
 """As ComfyUI names the type of what torch raises; the second is the older name."""
 
-DEVICE_MEMORY_TEXT = re.compile(
-    r"(CUDA|HIP|MPS|XPU)\b.{0,40}out of memory|out of memory on device|CUBLAS_STATUS_ALLOC_FAILED", re.I | re.S
-)
+# Patterns are texts: the first error compiles them, not every start of ComfyUI.
+DEVICE_MEMORY_TEXT = r"(?is)(CUDA|HIP|MPS|XPU)\b.{0,40}out of memory|out of memory on device|CUBLAS_STATUS_ALLOC_FAILED"
 
-MEMORY_TYPES = re.compile(r"(^|[._])(Array)?MemoryError$")
+MEMORY_TYPES = r"(^|[._])(Array)?MemoryError$"
 
-MEMORY_TEXT = re.compile(
-    r"DefaultCPUAllocator|can't allocate memory|cannot allocate memory|not enough memory|paging file is too small",
-    re.I,
+MEMORY_TEXT = (
+    r"(?i)DefaultCPUAllocator|can't allocate memory|cannot allocate memory|not enough memory|paging file is too small"
 )
 """Of torch on a CPU, of malloc, and of Windows (error 1455)."""
 
-TRANSIENT_TYPES = re.compile(
+TRANSIENT_TYPES = (
     r"(Connect\w*|Timeout|TimedOut|Timeout\w*Error|\w*Timeout|BrokenPipe\w*|\w*Disconnected\w*|IncompleteRead"
     r"|RemoteProtocolError|ProtocolError|TemporaryFailure|gaierror|URLError|BlockingIOError|InterruptedError)$"
 )
 """Last part of the name: of Python itself, requests, urllib3, aiohttp, httpx and websockets."""
 
-TRANSIENT_TEXT = re.compile(
-    r"timed out|temporarily unavailable|connection (reset|refused|aborted|closed)|stale file handle"
+TRANSIENT_TEXT = (
+    r"(?i)timed out|temporarily unavailable|connection (reset|refused|aborted|closed)|stale file handle"
     r"|input/output error|resource busy|too many open files|temporary failure|unreachable"
-    r"|being used by another process|HTTP.{0,20}\b(429|502|503|504)\b",
-    re.I,
+    r"|being used by another process|HTTP.{0,20}\b(429|502|503|504)\b"
 )
 """In errors of the system, whose type says too little."""
 
@@ -72,13 +69,13 @@ def classify(error_type: str, error: str) -> ErrorKind:
         return ErrorKind.CANCELLED
     if error_type == "validation":
         return ErrorKind.VALIDATION
-    if error_type in DEVICE_MEMORY_TYPES or DEVICE_MEMORY_TEXT.search(error):
+    if error_type in DEVICE_MEMORY_TYPES or re.search(DEVICE_MEMORY_TEXT, error):
         return ErrorKind.DEVICE_MEMORY
     if last == "AcceleratorError" and "out of memory" in error.lower():
         return ErrorKind.DEVICE_MEMORY
-    if MEMORY_TYPES.search(error_type) or (last in ("RuntimeError", "OSError") and MEMORY_TEXT.search(error)):
+    if re.search(MEMORY_TYPES, error_type) or (last in ("RuntimeError", "OSError") and re.search(MEMORY_TEXT, error)):
         return ErrorKind.MEMORY
-    if TRANSIENT_TYPES.match(last) or (last.endswith(SYSTEM_TYPES) and TRANSIENT_TEXT.search(error)):
+    if re.match(TRANSIENT_TYPES, last) or (last.endswith(SYSTEM_TYPES) and re.search(TRANSIENT_TEXT, error)):
         return ErrorKind.TRANSIENT
     return ErrorKind.BUG
 

@@ -10,7 +10,8 @@ from typing import Any
 EXACT = frozenset({"auth_token_comfy_org", "api_key_comfy_org", "sensitive"})
 """ComfyUI's own names for them in a prompt's extra data."""
 
-PATTERN = re.compile(
+# Texts, not compiled patterns: the first prompt compiles them, not every start of ComfyUI.
+PATTERN = (
     r"(^|_)(token|password|passwd|passphrase|secret|credentials?|authorization|cookie|bearer"
     r"|(api|auth|access|secret|private|license|account|subscription|service)_?key|apikey)$"
 )
@@ -19,7 +20,7 @@ PATTERN = re.compile(
 SHORTEST = 6
 """Characters below which a value under such a name is not looked for elsewhere: it would be found everywhere."""
 
-WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+WORDS = r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+"
 
 
 PARTS = ("key", "token", "passw", "passphrase", "secret", "credential", "authoriz", "cookie", "bearer", "sensitive")
@@ -36,7 +37,7 @@ def may_hold_secrets(text: str) -> bool:
 @functools.lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Whether a value under this name is kept from the disk."""
-    return name in EXACT or PATTERN.search(WORDS.sub("_", name).strip("_").lower()) is not None
+    return name in EXACT or re.search(PATTERN, re.sub(WORDS, "_", name).strip("_").lower()) is not None
 
 
 def without_secrets(graph: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[Any, Any, list[str]]:
