@@ -17,6 +17,7 @@ from typing import Any
 from . import batch_arguments
 from .batch_work import NOT_TRIED, TAKEN, Where, say_report, separator_for, work
 from .client import Client, ClientError
+from .fleet.definitions import definitions_at
 from .fleet.require import FleetRefused, Tls, require_fleet
 from .joblist.job import JobList, JobListError
 from .joblist.plan import plan
@@ -156,11 +157,19 @@ def _where_again(options: argparse.Namespace, journal: Journal) -> Where:
 
 
 def _definitions(where: Where, options: argparse.Namespace) -> Mapping[str, Any] | None:
-    """Ask a server for its node definitions; None where only a scheduler is known, or for a dry run without a server.
+    """Ask a server for its node definitions; None for a dry run without a server, or where no worker is at a scheduler.
 
     Raises:
         ClientError: none of them answers in time.
+        FleetRefused: the scheduler is not there.
     """
+    if where.scheduler:
+        try:
+            return definitions_at(where.scheduler, where.tls)
+        except FleetRefused as refused:
+            if not options.dry_run:
+                raise
+            say(str(refused))
     for number, url in enumerate(where.servers, 1):
         client = Client(url)
         last = number == len(where.servers)

@@ -57,7 +57,7 @@ class Result:
     rss_half_way: float
     rss_at_the_end: float
     rss_with_the_report: float
-    """The most after the last job, while the report of all jobs is written."""
+    """The most from the first job on, the report of all jobs among it; the list itself is planned before."""
     rss_kib_a_thousand_jobs: float
     """Slope of a line through the readings after the first tenth."""
     cpu_ms_a_job_by_tenths: tuple[float, ...]
@@ -115,7 +115,7 @@ def _result(jobs: int, readings: list[Reading]) -> Result:
         settled[0].rss / MIB,
         min(settled, key=lambda reading: abs(reading.done - jobs / 2)).rss / MIB,
         settled[-1].rss / MIB,
-        max(reading.rss for reading in readings) / MIB,
+        max(reading.rss for reading in readings if reading.done >= first.done) / MIB,
         line.slope * 1000 / 1024,
         tuple(1000 * (b.cpu - a.cpu) / (b.done - a.done) for a, b in itertools.pairwise(marks) if b.done > a.done),
     )
@@ -138,7 +138,7 @@ def main() -> None:
         f"RSS: {result.rss_after_a_tenth:.1f} MiB after a tenth, {result.rss_half_way:.1f} half way, "
         f"{result.rss_at_the_end:.1f} at the end,"
     )
-    print(f"     {result.rss_with_the_report:.1f} at most, with the report,")
+    print(f"     {result.rss_with_the_report:.1f} at most since the first job, with the report,")
     print(f"     {result.rss_kib_a_thousand_jobs:+.0f} KiB for every 1000 jobs")
 
 

@@ -91,7 +91,7 @@ def run_fleet(
         homes = remember(told, journal.job, learned)
     with ExitStack() as stack:
         if scheduler:
-            client, link = _connected(scheduler, tls or Tls(), connect, stack)
+            client, link = connected(scheduler, tls or Tls(), connect, stack)
             names, patience = None, JOIN_PATIENCE
         else:
             from .local_cluster import local_cluster
@@ -115,7 +115,12 @@ def run_fleet(
         return dispatcher.run()
 
 
-def _connected(scheduler: str, tls: Tls, timeout: float, stack: ExitStack) -> tuple[Any, str | None]:
+def connected(scheduler: str, tls: Tls, timeout: float, stack: ExitStack) -> tuple[Any, str | None]:
+    """Return a client of that cluster, closed with `stack`, and the address of Dask's dashboard, where there is one.
+
+    Raises:
+        FleetRefused: it is not safe to use, or was not reached in `timeout` seconds.
+    """
     from distributed import Client
 
     security = security_for(scheduler, tls)

@@ -237,6 +237,12 @@ async def call_off(ids: Sequence[str], dask_worker: Any = None) -> list[str]:
     return outcomes
 
 
+async def definitions(dask_worker: Any = None) -> Any:
+    """What `GET /object_info` answers at the server of the worker that this is called on; None where it is not ours."""
+    plugin = dask_worker.plugins.get(NAME)
+    return await asyncio.to_thread(Client(plugin.url).call, "GET", "/object_info") if plugin is not None else None
+
+
 async def foretell(graph: Mapping[str, Any], dask_worker: Any = None) -> Mapping[str, Any] | None:
     """Ask the server of the worker that this is called on."""
     told: Mapping[str, Any] | None = await asyncio.to_thread(dask_worker.plugins[NAME].foretell, graph)

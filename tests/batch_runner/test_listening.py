@@ -18,6 +18,8 @@ def test_between_two_prompts_the_next_connection_has_an_id_of_its_own(fake, runs
     assert run(job(0)).ok
     fake.keeps_ended = True
     fake.cut()
+    events = run.server.events
+    until(lambda: events.next_event(0.0) is None and not events.connection)
     assert run(job(1)).ok
     fake.keeps_ended = False
     until(lambda: fake.ended)
@@ -101,6 +103,7 @@ class Openings:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.fails = False
+        self.ended = False
 
     def __call__(self, url: str, client_id: str) -> Openings:
         self.ids.append(client_id)
@@ -112,7 +115,8 @@ class Openings:
         raise SocketGone("gone")
 
     def drain(self) -> None:
-        pass
+        if self.ended:
+            raise SocketGone("gone")
 
     def close(self) -> None:
         pass
@@ -138,6 +142,15 @@ def test_an_id_is_used_again_only_when_the_server_had_time_to_forget_it(clock, o
     clock.now = 102.0
     assert events.within_prompt() and openings.ids[0] == openings.ids[1] == events.id
     assert events.connection == 2
+
+
+def test_a_connection_that_ended_while_nobody_listened_is_found_so_before_the_next_prompt(clock, openings):
+    events = Listening("http://x", openings, 2.0, clock)
+    assert events.before_prompt() and events.before_prompt()
+    assert len(openings.ids) == 1
+    openings.ended = True
+    assert events.before_prompt() and events.connection == 2
+    assert len(set(openings.ids)) == 2
 
 
 def test_a_new_prompt_waits_for_no_old_connection(clock, openings):

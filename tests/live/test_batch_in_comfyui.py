@@ -238,4 +238,5 @@ def test_a_stock_server_does_the_same_and_what_is_missing_is_said_once(
     }
     notes = [event["text"] for event in seen if event["event"] == "note"]
     assert len([note for note in notes if "without Resource Gate" in note]) == 1
+    assert not [note for note in notes if "silent" in note]
     assert any(event["event"] == "memory" and event["limit"] > 0 for event in seen)
