@@ -100,6 +100,23 @@ def largest(comfyui: ComfyUI, base: Path, low: int, options: argparse.Namespace)
     return low, probes
 
 
+def adaptive(comfyui: ComfyUI, folder: Path, options: argparse.Namespace, times: int = 1) -> dict[str, Any]:
+    found = []
+    for number in range(times):
+        print(f"{number + 1} of {times}:", flush=True)
+        found.append(six_runs(comfyui, folder / f"adaptive{number}", options))
+    well = max(row["size"] for rows in found for row in rows if row["ok"])
+    most, probes = largest(comfyui, folder / "probe", well, options)
+    told = []
+    for rows in found:
+        near = next((i + 1 for i, r in enumerate(rows) if r["ok"] and r["size"] >= (1 - NEAR) * most), None)
+        deaths = sum(r["died"] for r in rows)
+        sizes = ", ".join(str(r["size"]) for r in rows)
+        print(f"{sizes} frames of {most} that survive; within 10 % at run {near}; {deaths} deaths", flush=True)
+        told.append({"runs": rows, "largest": most, "near_after": near, "deaths": deaths})
+    return {**told[0], "all": told, "probes": probes}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit-mb", type=int, default=2300)
@@ -112,21 +129,9 @@ def main() -> int:
         print(f"No ComfyUI: {finding.reason}")
         return 2
     with tempfile.TemporaryDirectory(prefix="resource-gate-adaptive-") as name:
-        found = []
-        for number in range(options.times):
-            print(f"{number + 1} of {options.times}:", flush=True)
-            found.append(six_runs(finding.comfyui, Path(name) / f"server{number}", options))
-        well = max(row["size"] for rows in found for row in rows if row["ok"])
-        most, probes = largest(finding.comfyui, Path(name) / "probe", well, options)
-    for rows in found:
-        near = next((i + 1 for i, r in enumerate(rows) if r["ok"] and r["size"] >= (1 - NEAR) * most), None)
-        sizes = ", ".join(str(r["size"]) for r in rows)
-        deaths = sum(r["died"] for r in rows)
-        print(f"{sizes} frames of {most} that survive; within 10 % at run {near}; {deaths} deaths")
+        figures = adaptive(finding.comfyui, Path(name), options, options.times)
     if options.json:
-        options.json.write_text(
-            json.dumps({"runs": found, "largest": most, "probes": probes}, indent=2) + "\n", "utf-8"
-        )
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0
 
 

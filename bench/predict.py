@@ -47,6 +47,7 @@ FAMILIES = (
 )
 FRAMES = (33, 49, 65, 81, 97, 121)
 HORIZONS = (1, 5, 20)
+NAMES = {1: "jobs", 0: "rest"}
 FIRST = 5
 """Jobs before the first interval that is looked at."""
 SPREAD = 0.05
@@ -247,7 +248,7 @@ def main() -> int:
         print(f"time within the interval of 80 %: {told}")
         figures[name] = {
             "ways": {w: vars(mean(s)) for w, s in found.items()},
-            "cover": {str(count) if count else "rest": share for count, share in cover.items()},
+            "cover": {NAMES.get(count, str(count)): share for count, share in cover.items()},
         }
     graphs = []
     if options.trace.exists():

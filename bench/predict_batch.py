@@ -10,7 +10,9 @@ that prompts were held with the gate waiting, and how many prompts.
 
 restart: a node that takes several times what tensor arithmetic says of it, after a clip that leaves much behind, in a
 process that has not run it yet. What nodes were seen to take is known to a process only; what prompts took, to the next
-one, too. Each round, a server is killed that has run the clip alone, another one begins, and is given both.
+one, too. A server runs the clip alone and ends; in each round another one begins, and is given both.
+
+adaptive: as `adaptive.py` does, once.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from adaptive import adaptive
 
 from resource_gate.batch.calibration import MIB
 from resource_gate.batch.client import ClientError
@@ -196,7 +200,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="restarts")
     parser.add_argument("--left", type=int, default=57, help="frames of the clip that leaves much behind")
     parser.add_argument("--blurred", type=int, default=97, help="frames of the clip that is blurred")
-    parser.add_argument("--only", choices=("batch", "restart"))
+    parser.add_argument("--only", choices=("batch", "restart", "adaptive"))
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     options.needs = {}
@@ -211,13 +215,16 @@ def main() -> int:
         for part, run in (("batch", batch), ("restart", restart)):
             if options.only not in (None, part):
                 continue
-            found = figures[part] = []
+            found: list[tuple[str, dict[str, Any]]] = []
             for label, predict in WAYS * (options.pairs if part == "batch" else 1):
                 one = run(finding.comfyui, base, predict, options)
                 found.append((label, one))
                 print(f"{part}, {label}: {one['wall']:.1f} s, {one['deaths']} deaths", flush=True)
                 shutil.rmtree(base)
             print(report_batch(found, options) if part == "batch" else report_restart(found), flush=True)
+            figures[part] = {**dict(found), "all": found}
+        if options.only in (None, "adaptive"):
+            figures["adaptive"] = adaptive(finding.comfyui, Path(name), options)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0

@@ -15,6 +15,11 @@ SIDES = ((480, 272), (512, 288), (384, 640), (640, 360), (640, 480), (768, 432))
 FRAMES = (17, 25, 33, 41, 49, 65, 81, 97)
 
 
+def length(rng: random.Random, first: int = 0, last: int = len(FRAMES)) -> int:
+    """A number of frames: short clips more often than long ones."""
+    return min(rng.choice(FRAMES[first:last]), rng.choice(FRAMES[first:last]))
+
+
 def save(images: list[Any], name: str) -> dict[str, Any]:
     return {
         "video": node("CreateVideo", images=images, fps=24.0),
@@ -30,7 +35,7 @@ def scaled(rng: random.Random, index: int) -> dict[str, Any]:
     """Frames made small, scaled to a size of their own."""
     (width, height), by = rng.choice(SIDES), rng.choice((1.5, 2.0))
     return {
-        "frames": empty(width, height, rng.choice(FRAMES), index),
+        "frames": empty(width, height, length(rng), index),
         "scale": node(
             "ImageScale", image=["frames", 0], upscale_method="bilinear", crop="disabled",
             width=int(width * by) // 2 * 2, height=int(height * by) // 2 * 2,
@@ -44,7 +49,7 @@ def repeated(rng: random.Random, index: int) -> dict[str, Any]:
     width, height = rng.choice(SIDES)
     return {
         "picture": node("EmptyImage", width=width, height=height, batch_size=1, color=clip_color(index)),
-        "frames": node("RepeatImageBatch", image=["picture", 0], amount=rng.choice(FRAMES)),
+        "frames": node("RepeatImageBatch", image=["picture", 0], amount=length(rng)),
         "invert": node("ImageInvert", image=["frames", 0]),
         **save(["invert", 0], f"repeated{index}"),
     }
@@ -53,7 +58,7 @@ def repeated(rng: random.Random, index: int) -> dict[str, Any]:
 def blended(rng: random.Random, index: int) -> dict[str, Any]:
     """Two clips blended."""
     width, height = rng.choice(SIDES)
-    count = rng.choice(FRAMES)
+    count = length(rng)
     size = node("PrimitiveInt", value=count)
     one, other = (
         node("EmptyImage", width=width, height=height, batch_size=["count", 0], color=clip_color(index * 2 + i))
@@ -67,7 +72,7 @@ def doubled(rng: random.Random, index: int) -> dict[str, Any]:
     """Scaled by a factor with another method, then inverted: more time for the same pixels."""
     width, height = rng.choice(SIDES[:4])
     return {
-        "frames": empty(width, height, rng.choice(FRAMES[:6]), index),
+        "frames": empty(width, height, length(rng, last=6), index),
         "scale": node("ImageScaleBy", image=["frames", 0], upscale_method="bicubic", scale_by=rng.choice((1.5, 2.0))),
         "invert": node("ImageInvert", image=["scale", 0]),
         **save(["invert", 0], f"doubled{index}"),
@@ -77,7 +82,7 @@ def doubled(rng: random.Random, index: int) -> dict[str, Any]:
 def joined(rng: random.Random, index: int) -> dict[str, Any]:
     """Two clips one after the other, the picture cut to its middle."""
     width, height = rng.choice(SIDES[:4])
-    one, other = (empty(width, height, rng.choice(FRAMES[:5]), index * 2 + i) for i in (0, 1))
+    one, other = (empty(width, height, length(rng, last=5), index * 2 + i) for i in (0, 1))
     part = rng.choice((0.5, 0.75))
     return {
         "one": one,
@@ -95,7 +100,7 @@ def blurred(rng: random.Random, index: int) -> dict[str, Any]:
     """Blurred, with a radius that costs time and no memory."""
     width, height = rng.choice(SIDES[:4])
     return {
-        "frames": empty(width, height, rng.choice(FRAMES[:5]), index),
+        "frames": empty(width, height, length(rng, last=5), index),
         "blur": node("ImageBlur", image=["frames", 0], blur_radius=rng.choice((1, 2)), sigma=1.0),
         **save(["blur", 0], f"blurred{index}"),
     }
@@ -103,7 +108,7 @@ def blurred(rng: random.Random, index: int) -> dict[str, Any]:
 
 def composed(rng: random.Random, index: int) -> dict[str, Any]:
     """A small clip laid on a scaled one."""
-    (width, height), count = rng.choice(SIDES[:4]), rng.choice(FRAMES[:6])
+    (width, height), count = rng.choice(SIDES[:4]), length(rng, last=6)
     return {
         "frames": empty(width, height, count, index * 2),
         "scale": node("ImageScaleBy", image=["frames", 0], upscale_method="area", scale_by=rng.choice((1.25, 1.5))),
@@ -117,7 +122,7 @@ def composed(rng: random.Random, index: int) -> dict[str, Any]:
 
 def trimmed(rng: random.Random, index: int) -> dict[str, Any]:
     """The first part of a clip, made larger: most of what was made is not needed any more."""
-    (width, height), count = rng.choice(SIDES[:4]), rng.choice(FRAMES[2:])
+    (width, height), count = rng.choice(SIDES[:4]), length(rng, first=2)
     return {
         "frames": empty(width, height, count, index),
         "part": node("ImageFromBatch", image=["frames", 0], batch_index=0, length=max(9, count // rng.choice((2, 3)))),
