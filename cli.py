@@ -11,11 +11,13 @@ import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from .batch import batch_command, demo, history_command, run_command
+from .batch import batch_command, history_command
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.fleet import worker_command
 from .batch.progress.view import StderrHandler
 from .batch.status_view import status_lines
+from .batch.supervisor import command as run_command
+from .batch.trial import demo
 from .doctor import command as doctor
 from .version import __version__
 

@@ -20,9 +20,9 @@ from .gate.changed_conditions import ChangedConditions
 from .gate.gate import Gate
 from .gate.idle import IdleRelease
 from .gate.job_story import JobStories
-from .gate.journal import Journal
+from .gate.journal.journal import Journal
 from .gate.orderly import at_orderly_end
-from .gate.prediction import Prediction
+from .gate.prediction.prediction import Prediction
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore

@@ -15,7 +15,7 @@ from .gate.batch_view import BatchView
 from .gate.gate import Gate
 from .gate.host import QueueHost
 from .gate.job_story import JobStories
-from .gate.journal import Journal
+from .gate.journal.journal import Journal
 from .gate.observed import ObservedGate
 from .gate.restore import Restore
 from .gate.retry_failed import RetryFailed

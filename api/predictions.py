@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..gate.predict import Need
+from ..gate.prediction.predict import Need
 from .guard import Bucket
 from .routes import answered, json_body
 from .schemas import Body, parse

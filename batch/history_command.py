@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..gate.history import machine_id
-from ..gate.history_file import FILE, HistoryFile, write_runs
-from ..gate.prediction_view import view_of
+from ..gate.prediction.history import machine_id
+from ..gate.prediction.history_file import FILE, HistoryFile, write_runs
+from ..gate.prediction.view import view_of
 from ..reclaim.action import human
 from .client import Client, RequestRefused
 

@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from resource_gate.batch.calibration import MIB
 from resource_gate.batch.client import ClientError, JobLost
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
-from resource_gate.batch.sample_jobs import ClipSize, clip_color, node
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
-from resource_gate.gate.history_file import FILE
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.calibration import MIB
+from resource_gate.batch.trial.sample_jobs import ClipSize, clip_color, node
+from resource_gate.gate.prediction.history_file import FILE
 
 RUNS = 6
 WANTED = 1000

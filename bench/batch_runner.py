@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
 MIB = 1024**2
 LOOK = 1.0

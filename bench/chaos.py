@@ -23,9 +23,9 @@ from typing import Any
 from chaos_batch import Verdict, judge, make_jobs
 from chaos_run import ChaosRun
 
-from resource_gate.batch.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
-from resource_gate.batch.sample_jobs import ClipSize
-from resource_gate.batch.server_process import ServerSpec
+from resource_gate.batch.local.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerSpec
+from resource_gate.batch.trial.sample_jobs import ClipSize
 
 # The one that kills here is not the job: however often it hits the same one, that is not to be set aside.
 ENVIRONMENT = {"RESOURCE_GATE_GATE_DEATHS": "100"}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from resource_gate.batch.sample_jobs import ClipJob, ClipSize, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipJob, ClipSize, plain_clip
 from resource_gate.batch.verify import check_clip
 
 JOURNAL = Path("user", "__resource_gate", "journal.sqlite3")

@@ -15,9 +15,9 @@ from random import Random
 import psutil
 from chaos_batch import ChaosJob
 
-from resource_gate.batch.base_directory import make_base_directory
 from resource_gate.batch.client import Client, ClientError
-from resource_gate.batch.server_process import ServerSpec, free_port, server_command
+from resource_gate.batch.local.base_directory import make_base_directory
+from resource_gate.batch.local.server_process import ServerSpec, free_port, server_command
 
 AT_START = 0.2
 """Share of kills that come while the server comes up or puts its queue back; the others while it works."""

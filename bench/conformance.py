@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = {".git", ".venv", "venv", "models", "output", "input", "temp", "user", "custom_nodes"}

@@ -22,18 +22,18 @@ from typing import Any
 
 import psutil
 
-from resource_gate.batch.demo_view import table
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
 from resource_gate.batch.fleet.run_fleet import run_fleet
 from resource_gate.batch.joblist.job import Job, JobList
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.runner.book import Book
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.run import run_on_one
 from resource_gate.batch.runner.server import Server
 from resource_gate.batch.runner.stopping import Stopping
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
+from resource_gate.batch.trial.view import table
 from resource_gate.batch.verify import check_clip
 
 MIB = 1024**2

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 
 NODES = 20
 

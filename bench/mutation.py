@@ -24,7 +24,7 @@ MODULES = {
     ),
     "ladder": (["reclaim/ladder.py"], ["tests/reclaim/test_ladder_edges.py", "tests/reclaim/test_ladder.py"]),
     "journal": (
-        ["gate/journal.py"],
+        ["gate/journal/journal.py"],
         ["tests/gate/test_journal.py", "tests/gate/test_journal_edges.py", "tests/gate/test_journal_file.py"],
     ),
 }

@@ -22,11 +22,11 @@ from typing import Any
 from chaos_batch import make_jobs
 from chaos_run import ChaosRun
 
-from resource_gate.batch.cgroups import Cgroups, CgroupUnavailable
 from resource_gate.batch.client import ClientError
-from resource_gate.batch.find_comfyui import find_comfyui
-from resource_gate.batch.sample_jobs import ClipSize
-from resource_gate.batch.server_process import ServerSpec
+from resource_gate.batch.local.cgroups import Cgroups, CgroupUnavailable
+from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import ServerSpec
+from resource_gate.batch.trial.sample_jobs import ClipSize
 from resource_gate.batch.verify import check_clip
 
 MIB = 1024**2

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resource_gate.batch.find_comfyui import find_comfyui
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page

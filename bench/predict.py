@@ -28,12 +28,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from resource_gate.batch.demo_view import table
-from resource_gate.gate.eta import remaining
-from resource_gate.gate.features import Features, features_of
-from resource_gate.gate.history import Run
-from resource_gate.gate.predict import Need, Predictor
-from resource_gate.gate.sizes import Graph
+from resource_gate.batch.trial.view import table
+from resource_gate.gate.prediction.eta import remaining
+from resource_gate.gate.prediction.features import Features, features_of
+from resource_gate.gate.prediction.history import Run
+from resource_gate.gate.prediction.predict import Need, Predictor
+from resource_gate.gate.prediction.sizes import Graph
 
 GB = 1024**3
 RECORDED = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"

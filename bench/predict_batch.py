@@ -31,14 +31,14 @@ from typing import Any
 
 from adaptive import adaptive
 
-from resource_gate.batch.calibration import MIB
 from resource_gate.batch.client import ClientError
-from resource_gate.batch.demo_view import table
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
-from resource_gate.batch.sample_jobs import FPS, ClipJob, ClipSize, clip_color, node, plain_clip
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
-from resource_gate.batch.trial import Trial
-from resource_gate.gate.history_file import FILE
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.calibration import MIB
+from resource_gate.batch.trial.sample_jobs import FPS, ClipJob, ClipSize, clip_color, node, plain_clip
+from resource_gate.batch.trial.trial import Trial
+from resource_gate.batch.trial.view import table
+from resource_gate.gate.prediction.history_file import FILE
 
 CRITICAL = 0.90
 WAYS = (("prediction", True), ("thresholds", False))

@@ -40,12 +40,12 @@ from typing import Any
 
 import psutil
 
-from resource_gate.batch.calibration import MIB
-from resource_gate.batch.demo_view import table
-from resource_gate.batch.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
-from resource_gate.batch.random_weights import write_trial_models
-from resource_gate.batch.sample_jobs import ClipSize, model_clip, plain_clip
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.calibration import MIB
+from resource_gate.batch.trial.random_weights import write_trial_models
+from resource_gate.batch.trial.sample_jobs import ClipSize, model_clip, plain_clip
+from resource_gate.batch.trial.view import table
 from resource_gate.host.graphs import links_of
 
 Graph = dict[str, Any]

@@ -24,10 +24,10 @@ from typing import Any
 
 from trace_workflows import KINDS
 
-from resource_gate.batch.find_comfyui import find_comfyui
-from resource_gate.batch.random_weights import VAE_FILE, vae_shapes, write_model
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
-from resource_gate.gate.history_file import FILE
+from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.random_weights import VAE_FILE, vae_shapes, write_model
+from resource_gate.gate.prediction.history_file import FILE
 
 TRACE = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
 LOOK = 0.005

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from resource_gate.batch.find_comfyui import find_comfyui
+from resource_gate.batch.local.find_comfyui import find_comfyui
 
 ROOT = Path(__file__).parents[1]
 WATCHED = ("torch", "torchvision", "torchaudio", "numpy", "pydantic", "aiohttp", "psutil")

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("package", "import", "start", "import_cpu")

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import psutil
 
-from resource_gate.batch.calibration import MIB, MODEL_SHARE, Peaks, limit_between, measure
-from resource_gate.batch.demo_view import RESULT_HEAD, result_row, table
-from resource_gate.batch.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
-from resource_gate.batch.random_weights import write_trial_models
-from resource_gate.batch.sample_jobs import ClipJob, ClipSize, model_clip, plain_clip
-from resource_gate.batch.server_process import ServerSpec
-from resource_gate.batch.trial import Progress, TrialResult, run_trial
+from resource_gate.batch.local.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerSpec
+from resource_gate.batch.trial.calibration import MIB, MODEL_SHARE, Peaks, limit_between, measure
+from resource_gate.batch.trial.random_weights import write_trial_models
+from resource_gate.batch.trial.sample_jobs import ClipJob, ClipSize, model_clip, plain_clip
+from resource_gate.batch.trial.trial import Progress, TrialResult, run_trial
+from resource_gate.batch.trial.view import RESULT_HEAD, result_row, table
 
 BASELINE_LIMIT = 2300 * MIB
 """Of the stock baseline: plain clips, ComfyUI on a CPU."""

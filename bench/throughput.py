@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import psutil
 
-from resource_gate.batch.find_comfyui import find_comfyui
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
 POLL = 0.05
 WARM_UP = 200

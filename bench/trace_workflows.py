@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from resource_gate.batch.random_weights import VAE_FILE
-from resource_gate.batch.sample_jobs import clip_color, node
+from resource_gate.batch.trial.random_weights import VAE_FILE
+from resource_gate.batch.trial.sample_jobs import clip_color, node
 
 Kind = Callable[[random.Random, int], dict[str, Any]]
 

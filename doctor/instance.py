@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..gate.journal import Journal
+from ..gate.journal.journal import Journal
 from ..monitor.readings import MemoryReading
 from ..reclaim.action import ActionLog
 from ..settings import SettingsStore

@@ -17,7 +17,7 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
-from .predict import Need
+from .prediction.predict import Need
 from .room import Forecast, NoForecast, cannot_fit, fits, hopeless, known_need, lacking, may_run_short, shortage_for
 
 log = logging.getLogger(__name__)

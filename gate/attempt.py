@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from .history import Run, parsed
+from .prediction.history import Run, parsed
 from .private_file import private
 
 log = logging.getLogger(__name__)

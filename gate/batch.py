@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .batch_view import BatchView
-from .journal import Journal
+from .journal.journal import Journal
 from .restore import Restore
 from .retry_failed import RetryFailed
 

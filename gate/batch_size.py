@@ -14,11 +14,11 @@ from ..monitor.readings import GpuReading, Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.host import CachedOutput
 from ..settings import Settings
-from .features import features_of
-from .history import DIED, MEMORY, OK, PRESSED, Run
-from .lesson import RunningJob
-from .prediction import Prediction
-from .sizes import Graph
+from .prediction.features import features_of
+from .prediction.history import DIED, MEMORY, OK, PRESSED, Run
+from .prediction.lesson import RunningJob
+from .prediction.prediction import Prediction
+from .prediction.sizes import Graph
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from .admission import GateState
 from .brake import JobPeak
 from .host import QueueHost
 from .job_story import JobStories
-from .journal_rows import JournalRows
+from .journal.rows import JournalRows
 from .progress import BatchProgress
 from .stop_after import StopAfterCurrent
 

@@ -11,9 +11,9 @@ from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
 from .brake import Brake, JobPeak
 from .changed_conditions import ChangedConditions, Graph
-from .history import PRESSED
 from .host import Job, NodeStart, Outcome, Queued, Verdict
-from .prediction import Prediction
+from .prediction.history import PRESSED
+from .prediction.prediction import Prediction
 from .progress import BatchProgress
 from .retry import MEMORY_KINDS, ErrorKind, Retries, classify
 from .stuck import StuckWatch

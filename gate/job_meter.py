@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .history import KEPT_NODES
+from .prediction.history import KEPT_NODES
 
 NOISE = 16 * 1024**2
 """Bytes of growth below which a node is not told of."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .brake import JobPeak
-from .eta import Pace, remaining
 from .host import Job, Outcome
+from .prediction.eta import Pace, remaining
 
 NO_PEAK = JobPeak()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..settings import Settings
 from .host import Queued, QueueHost
-from .journal_rows import JournalRows
+from .journal.rows import JournalRows
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ..reclaim.ladder import Shortage
 from ..settings import Tiers
 from ..settings_model import Gate as GateSettings
 from .host import Job
-from .predict import Need
+from .prediction.predict import Need
 
 
 class Forecast(Protocol):

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from resource_gate.batch.find_comfyui import find_comfyui
+from resource_gate.batch.local.find_comfyui import find_comfyui
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LEFT_OUT = pytest.StashKey[list[str]]()

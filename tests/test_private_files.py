@@ -12,12 +12,12 @@ import pytest
 from resource_gate.batch.joblist.job import Job, JobList
 from resource_gate.batch.report.write import write_report
 from resource_gate.batch.runner.journal import Journal as BatchJournal
-from resource_gate.batch.supervisor_exits import Exit, ExitLog, Reason
+from resource_gate.batch.supervisor.exits import Exit, ExitLog, Reason
 from resource_gate.extension import Extension
 from resource_gate.gate.attempt import AttemptNote
-from resource_gate.gate.history import Run
 from resource_gate.gate.host import Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.prediction.history import Run
 from resource_gate.host.embedded import EmbeddedHost
 from resource_gate.host.embedded_kinds import NodeKind, NodeResult
 from resource_gate.settings import SettingsStore

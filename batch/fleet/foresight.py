@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...gate.features import features_of
+from ...gate.prediction.features import features_of
 from ..joblist.job import Job
 
 AT_ONCE = 32

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...gate.journal_lock import JournalLock, Taken
+from ...gate.journal.lock import JournalLock, Taken
 from ..joblist.job import InputFile, Job, JobList
 from .journal_report import Rows, report
 from .journal_schema import JournalError, open_file

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.predictions import MAX_GRAPH, PredictionRoutes
-from resource_gate.gate.predict import Need
+from resource_gate.gate.prediction.predict import Need
 
 VIEW = {"machine": "m", "families": []}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.cgroups import Cgroups, CgroupUnavailable, Kernel
+from resource_gate.batch.local.cgroups import Cgroups, CgroupUnavailable, Kernel
 
 HOG = """
 import sys, time

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.cgroup_homes import find_homes
-from resource_gate.batch.cgroups import Cgroup, Cgroups, CgroupUnavailable, owner_lives
+from resource_gate.batch.local.cgroup_homes import find_homes
+from resource_gate.batch.local.cgroups import Cgroup, Cgroups, CgroupUnavailable, owner_lives
 
 LIMIT = 300 * 1024**2
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from resource_gate.batch.client import ServerGone
-from resource_gate.batch.demo import run_demo
-from resource_gate.batch.demo_view import View, bar, result_row, table
-from resource_gate.batch.trial import JobResult, Progress, TrialResult
+from resource_gate.batch.trial.demo import run_demo
+from resource_gate.batch.trial.trial import JobResult, Progress, TrialResult
+from resource_gate.batch.trial.view import View, bar, result_row, table
 
 MIB = 1024**2
 

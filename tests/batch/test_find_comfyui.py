@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.find_comfyui import find_comfyui, read_version
+from resource_gate.batch.local.find_comfyui import find_comfyui, read_version
 
 
 def install(folder: Path, python: str = ".venv/bin/python", version: str = "0.33.0") -> Path:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from resource_gate.cli import main
-from resource_gate.gate.history import Run
-from resource_gate.gate.history_file import FILE, HistoryFile
+from resource_gate.gate.prediction.history import Run
+from resource_gate.gate.prediction.history_file import FILE, HistoryFile
 
 GB = 1024**3
 RUN = Run(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.cgroups import Cgroups
-from resource_gate.batch.memory_limit import MemoryLimiter
+from resource_gate.batch.local.cgroups import Cgroups
+from resource_gate.batch.local.memory_limit import MemoryLimiter
 
 MIB = 1024**2
 LIMIT = 150 * MIB
@@ -99,7 +99,7 @@ def test_a_group_whose_maker_was_killed_is_swept_by_the_next_start(kernel_groups
     if kernel_groups is None:
         pytest.skip("no control group can be made on this machine")
     code = (
-        "import os, subprocess\nfrom resource_gate.batch.memory_limit import start_limited\n"
+        "import os, subprocess\nfrom resource_gate.batch.local.memory_limit import start_limited\n"
         f"child = start_limited(['sleep', '600'], {LIMIT}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
         "print(child.process.pid, child._group().path, flush=True)\nos.kill(os.getpid(), 9)\n"
     )

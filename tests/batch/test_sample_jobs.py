@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from resource_gate.batch.calibration import MIB, limit_between
-from resource_gate.batch.random_weights import text_encoder_shapes, vae_shapes, write_model
-from resource_gate.batch.sample_jobs import ClipSize, model_clip, plain_clip
+from resource_gate.batch.trial.calibration import MIB, limit_between
+from resource_gate.batch.trial.random_weights import text_encoder_shapes, vae_shapes, write_model
+from resource_gate.batch.trial.sample_jobs import ClipSize, model_clip, plain_clip
 
 
 def values(shapes):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.base_directory import PACKAGE, make_base_directory
 from resource_gate.batch.client import NotReady, ServerGone
-from resource_gate.batch.find_comfyui import ComfyUI
-from resource_gate.batch.server_process import ServerProcess, ServerSpec, server_command
+from resource_gate.batch.local.base_directory import PACKAGE, make_base_directory
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec, server_command
 
 MIB = 1024**2
 

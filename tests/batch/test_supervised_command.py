@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.supervised_command import data_folder, read_flag, server_url
+from resource_gate.batch.supervisor.supervised_command import data_folder, read_flag, server_url
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from resource_gate.batch.reboot_marker import VARIABLE, RebootMarker
-from resource_gate.batch.run_command import child_environment
-from resource_gate.batch.supervisor import GAVE_UP, Supervisor, duration
-from resource_gate.batch.supervisor_exits import ExitLog
-from resource_gate.batch.supervisor_look import Answer, Look
-from resource_gate.batch.supervisor_policy import Restarts
-from resource_gate.batch.supervisor_system import Posix
-from resource_gate.batch.supervisor_verdict import HangWatch, LeakWatch
+from resource_gate.batch.supervisor.command import child_environment
+from resource_gate.batch.supervisor.exits import ExitLog
+from resource_gate.batch.supervisor.look import Answer, Look
+from resource_gate.batch.supervisor.policy import Restarts
+from resource_gate.batch.supervisor.reboot_marker import VARIABLE, RebootMarker
+from resource_gate.batch.supervisor.supervisor import GAVE_UP, Supervisor, duration
+from resource_gate.batch.supervisor.system import Posix
+from resource_gate.batch.supervisor.verdict import HangWatch, LeakWatch
 
 GIB = 1024**3
 WELL = Look(Answer.GATE, True, ram=(4 * GIB, 10 * GIB, 0.9), anonymous=GIB, peak=2 * GIB)

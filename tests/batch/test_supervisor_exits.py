@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from resource_gate.batch.supervisor_exits import Exit, ExitLog, Reason
+from resource_gate.batch.supervisor.exits import Exit, ExitLog, Reason
 
 
 def an_exit(pid=7, reason=Reason.OOM_KILL):

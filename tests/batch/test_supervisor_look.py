@@ -6,8 +6,8 @@ import time
 import pytest
 
 from resource_gate.batch.client import Client
-from resource_gate.batch.server_process import free_port
-from resource_gate.batch.supervisor_look import Answer, Look, Watcher, look_at
+from resource_gate.batch.local.server_process import free_port
+from resource_gate.batch.supervisor.look import Answer, Look, Watcher, look_at
 
 STATUS = {
     "level": "emergency",

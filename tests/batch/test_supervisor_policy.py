@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from resource_gate.batch.supervisor_policy import DELAYS, HOUR, WELL_AFTER, Restarts
+from resource_gate.batch.supervisor.policy import DELAYS, HOUR, WELL_AFTER, Restarts
 
 
 class Clock:

@@ -17,17 +17,17 @@ import psutil
 import pytest
 
 from resource_gate.batch.client import Client, ClientError
-from resource_gate.batch.memory_limit import MemoryLimiter
-from resource_gate.batch.reboot_marker import RebootMarker
-from resource_gate.batch.run_command import child_environment
-from resource_gate.batch.server_process import free_port
-from resource_gate.batch.supervisor import Supervisor
-from resource_gate.batch.supervisor_child import start_child
-from resource_gate.batch.supervisor_exits import ExitLog
-from resource_gate.batch.supervisor_look import Watcher
-from resource_gate.batch.supervisor_policy import Restarts
-from resource_gate.batch.supervisor_system import Posix, Step
-from resource_gate.batch.supervisor_verdict import HangWatch
+from resource_gate.batch.local.memory_limit import MemoryLimiter
+from resource_gate.batch.local.server_process import free_port
+from resource_gate.batch.supervisor.child import start_child
+from resource_gate.batch.supervisor.command import child_environment
+from resource_gate.batch.supervisor.exits import ExitLog
+from resource_gate.batch.supervisor.look import Watcher
+from resource_gate.batch.supervisor.policy import Restarts
+from resource_gate.batch.supervisor.reboot_marker import RebootMarker
+from resource_gate.batch.supervisor.supervisor import Supervisor
+from resource_gate.batch.supervisor.system import Posix, Step
+from resource_gate.batch.supervisor.verdict import HangWatch
 
 MIB = 1024**2
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from resource_gate.batch.supervisor_system import (
+from resource_gate.batch.supervisor.system import (
     SIGBREAK,
     Posix,
     Windows,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from resource_gate.batch.supervisor_look import Answer, Look
-from resource_gate.batch.supervisor_verdict import LONGEST_GAP, HangWatch, LeakStep, LeakWatch
+from resource_gate.batch.supervisor.look import Answer, Look
+from resource_gate.batch.supervisor.verdict import LONGEST_GAP, HangWatch, LeakStep, LeakWatch
 
 GIB = 1024**3
 BUSY = Look(Answer.GATE, True, running=("a",), pending=3, node="12 ImageScale", mark=("a", "12", 0.5))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from resource_gate.batch.client import JobEnd, PromptRefused, QueueState, ServerGone
-from resource_gate.batch.sample_jobs import ClipJob
-from resource_gate.batch.trial import Trial, TrialError
+from resource_gate.batch.trial.sample_jobs import ClipJob
+from resource_gate.batch.trial.trial import Trial, TrialError
 from resource_gate.batch.verify import Check
 
 

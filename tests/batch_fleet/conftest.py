@@ -21,7 +21,7 @@ from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.result import JobResult
 from resource_gate.batch.runner.stopping import Stopping
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 
 GIB = 1024**3
 

@@ -19,12 +19,12 @@ from resource_gate.batch.fleet.machine import look
 from resource_gate.batch.fleet.placement import Room
 from resource_gate.batch.fleet.run_fleet import run_fleet
 from resource_gate.batch.joblist.job import Job
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.runner.book import Book
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.stopping import Stopping
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.batch.verify import check_clip
 
 MIB = 1024**2

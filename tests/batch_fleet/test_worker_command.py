@@ -17,11 +17,11 @@ from distributed import LocalCluster, Security
 from resource_gate.batch.fleet.require import FleetRefused, Tls
 from resource_gate.batch.fleet.run_fleet import run_fleet
 from resource_gate.batch.joblist.job import InputFile, Job
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.runner.book import Book
 from resource_gate.batch.runner.journal import Journal
 from resource_gate.batch.runner.options import RunOptions
 from resource_gate.batch.runner.stopping import Stopping
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.verify import check_clip
 from resource_gate.cli import main
 

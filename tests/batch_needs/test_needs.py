@@ -7,7 +7,7 @@ import pytest
 from resource_gate.batch.joblist.job import Job
 from resource_gate.batch.needs.graph_need import Frames, graph_need, probe_video, signature
 from resource_gate.batch.needs.learned_need import LearnedNeed, expected
-from resource_gate.batch.sample_jobs import ClipSize, model_clip, node, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipSize, model_clip, node, plain_clip
 
 SOURCE = 97 * 640 * 360 * 3 * 4
 TARGET = SOURCE * 4

@@ -15,8 +15,8 @@ from typing import Any
 import av
 import pytest
 
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.runner.journal import Journal
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
 
 JOBS = 30
 WORKFLOW: dict[str, Any] = {

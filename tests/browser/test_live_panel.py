@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from resource_gate.batch.find_comfyui import find_comfyui
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui, read_version
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui, read_version
 
 PROBE = Path(__file__).with_name("probe.py")
 OLD_DEFAULT = Path("~/comfy-old/ComfyUI")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.host.comfyui_hooks import QUEUE_HOOKS
 
 pytestmark = pytest.mark.live

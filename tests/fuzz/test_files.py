@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_note import FILE as NOTE
-from resource_gate.gate.journal_note import HEADER, SIZE
-from resource_gate.gate.journal_redo import FILE as REDO
-from resource_gate.gate.journal_redo import HEADER as RECORD
-from resource_gate.gate.journal_schema import FILE as JOURNAL
-from resource_gate.gate.journal_sql import BY_NAME
-from resource_gate.gate.journal_store import JournalStore
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.note import FILE as NOTE
+from resource_gate.gate.journal.note import HEADER, SIZE
+from resource_gate.gate.journal.redo import FILE as REDO
+from resource_gate.gate.journal.redo import HEADER as RECORD
+from resource_gate.gate.journal.schema import FILE as JOURNAL
+from resource_gate.gate.journal.sql import BY_NAME
+from resource_gate.gate.journal.store import JournalStore
 from resource_gate.settings import Settings, SettingsStore
 
 FUZZ = settings.get_profile("fuzz")

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from resource_gate.gate.attempt import FILE as ATTEMPT
 from resource_gate.gate.attempt import AttemptNote
-from resource_gate.gate.features import Features, features_of
-from resource_gate.gate.history import Run, believable
-from resource_gate.gate.history_file import HistoryFile
 from resource_gate.gate.last_exit import FILE as EXITS
 from resource_gate.gate.last_exit import last_exit
-from resource_gate.gate.predict import Predictor
+from resource_gate.gate.prediction.features import Features, features_of
+from resource_gate.gate.prediction.history import Run, believable
+from resource_gate.gate.prediction.history_file import HistoryFile
+from resource_gate.gate.prediction.predict import Predictor
 
 FUZZ = settings.get_profile("fuzz")
 GB = 1024**3

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.batch_size import GIB, BatchSizes, Wish, bare_process
-from resource_gate.gate.features import features_of
-from resource_gate.gate.history import DIED, PRESSED, Run
 from resource_gate.gate.host import Job, Outcome
-from resource_gate.gate.prediction import Prediction
+from resource_gate.gate.prediction.features import features_of
+from resource_gate.gate.prediction.history import DIED, PRESSED, Run
+from resource_gate.gate.prediction.prediction import Prediction
 from resource_gate.monitor.readings import GpuReading, MemoryReading
 from resource_gate.reclaim.host import CachedOutput, Use
 

@@ -7,7 +7,7 @@ import pytest
 from resource_gate.gate.changed_conditions import ChangedConditions, smaller_batch, tiled_vae
 from resource_gate.gate.gate import Gate
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.progress import BatchProgress
 from resource_gate.gate.retry import Retries
 

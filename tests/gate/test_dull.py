@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resource_gate.gate.dull import BYTES, ONE_IN, SECONDS, SETTLED, DullFamilies
+from resource_gate.gate.prediction.dull import BYTES, ONE_IN, SECONDS, SETTLED, DullFamilies
 
 
 def test_the_first_small_runs_are_learned_from_and_then_one_in_many():

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from resource_gate.gate.eta import LENGTHS, Pace, Sums, remaining
-from resource_gate.gate.features import features_of
-from resource_gate.gate.history import Run
 from resource_gate.gate.host import Job, Outcome
-from resource_gate.gate.predict import INTERVAL, Predictor
+from resource_gate.gate.prediction.eta import LENGTHS, Pace, Sums, remaining
+from resource_gate.gate.prediction.features import features_of
+from resource_gate.gate.prediction.history import Run
+from resource_gate.gate.prediction.predict import INTERVAL, Predictor
 from resource_gate.gate.progress import BatchProgress
 
 TRACE = Path(__file__).parents[2] / "bench" / "data" / "comfyui_trace.jsonl.gz"

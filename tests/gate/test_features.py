@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, model_clip, node, plain_clip
-from resource_gate.gate.features import features_of, likeness
+from resource_gate.batch.trial.sample_jobs import ClipSize, model_clip, node, plain_clip
+from resource_gate.gate.prediction.features import features_of, likeness
 
 SMALL, LARGE = 97 * 640 * 360, 97 * 1280 * 720
 

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.gate.features import features_of
-from resource_gate.gate.features_cache import KEPT, FeaturesCache
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.host import Queued
+from resource_gate.gate.prediction.features import features_of
+from resource_gate.gate.prediction.features_cache import KEPT, FeaturesCache
 
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 4, "color": 1}},

@@ -6,7 +6,7 @@ import pytest
 
 from resource_gate.gate.finished import PNG_BEGIN, PNG_END, about_to_write, is_whole_png, was_written
 from resource_gate.gate.host import Job, NodeStart, Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 
 PNG = PNG_BEGIN + b"chunks" + PNG_END
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from resource_gate.gate.features import Features
-from resource_gate.gate.history import Run, machine_id, parsed
-from resource_gate.gate.history_file import FAMILIES, KEPT, UNWRITTEN, HistoryFile
-from resource_gate.gate.predict import Predictor
+from resource_gate.gate.prediction.features import Features
+from resource_gate.gate.prediction.history import Run, machine_id, parsed
+from resource_gate.gate.prediction.history_file import FAMILIES, KEPT, UNWRITTEN, HistoryFile
+from resource_gate.gate.prediction.predict import Predictor
 
 GB = 1024**3
 HERE = "this"

@@ -10,9 +10,9 @@ import stat
 import pytest
 
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_rows import KEPT, KEPT_GRAPHS, KEPT_SECONDS
-from resource_gate.gate.journal_schema import MIGRATIONS
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.rows import KEPT, KEPT_GRAPHS, KEPT_SECONDS
+from resource_gate.gate.journal.schema import MIGRATIONS
 
 GRAPH = {"1": {"class_type": "Save", "inputs": {"text": "ä", "api_key": ""}}}
 

@@ -7,8 +7,8 @@ import struct
 import pytest
 
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_rows import KEPT_SECONDS
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.rows import KEPT_SECONDS
 
 DAY = 86400.0
 

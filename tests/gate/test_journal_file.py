@@ -13,10 +13,10 @@ import pytest
 
 from resource_gate.gate.finished import is_whole_mp4
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_note import Note, RunningNote
-from resource_gate.gate.journal_schema import MIGRATIONS
-from resource_gate.gate.journal_store import TRY_AGAIN
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.note import Note, RunningNote
+from resource_gate.gate.journal.schema import MIGRATIONS
+from resource_gate.gate.journal.store import TRY_AGAIN
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_raises(start, tmp_p
 
 def test_another_process_has_it_until_that_ends_however_it_ends(start, tmp_path):
     code = (
-        "import sys, pathlib; from resource_gate.gate.journal import Journal;"
+        "import sys, pathlib; from resource_gate.gate.journal.journal import Journal;"
         "j = Journal(pathlib.Path(sys.argv[1])); j.open(); print(j.problem, flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_fold import folded
-from resource_gate.gate.journal_sql import ACCEPTED, ENDED, FAILED, PRUNE_NUMBER, RAN, REMOVED, STARTED, WHOLE
-from resource_gate.gate.journal_store import JournalStore
+from resource_gate.gate.journal.fold import folded
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.sql import ACCEPTED, ENDED, FAILED, PRUNE_NUMBER, RAN, REMOVED, STARTED, WHOLE
+from resource_gate.gate.journal.store import JournalStore
 
 COLUMNS = (
     "id, number, session, state, graph, outputs, extra, client, stripped, attempts, deaths, queued_at, started_at, "

@@ -13,10 +13,10 @@ import time
 import pytest
 
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
-from resource_gate.gate.journal_redo import HEADER, Redo
-from resource_gate.gate.journal_sql import BY_NAME, ENDED, REMOVED, STARTED
-from resource_gate.gate.journal_store import JournalStore
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.redo import HEADER, Redo
+from resource_gate.gate.journal.sql import BY_NAME, ENDED, REMOVED, STARTED
+from resource_gate.gate.journal.store import JournalStore
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_where_answers_cannot_wait_and_are_to_each_prompt_is_on_the_disk_at_once
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_a_process_killed_in_the_middle_of_it_loses_nothing_that_it_was_told(tmp_path):
     code = (
-        "import sys, pathlib; from resource_gate.gate.journal import Journal;"
+        "import sys, pathlib; from resource_gate.gate.journal.journal import Journal;"
         "from resource_gate.gate.host import Job, Outcome, Queued;"
         "j = Journal(pathlib.Path(sys.argv[1])); j.open(); j.write_behind()\n"
         "for n in range(10**6):\n"

@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.gate.features import features_of
-from resource_gate.gate.history import Run, machine_id
-from resource_gate.gate.history_file import FILE
-from resource_gate.gate.prediction import Prediction
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
+from resource_gate.gate.prediction.features import features_of
+from resource_gate.gate.prediction.history import Run, machine_id
+from resource_gate.gate.prediction.history_file import FILE
+from resource_gate.gate.prediction.prediction import Prediction
 
 GB = 1024**3
 MOST = 64 * GB

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
-from resource_gate.gate.features import Features, features_of
-from resource_gate.gate.history import DIED, MEMORY, Run
-from resource_gate.gate.predict import Predictor
-from resource_gate.gate.predict_fit import Fit, Row, below_normal, normal
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
+from resource_gate.gate.prediction.features import Features, features_of
+from resource_gate.gate.prediction.fit import Fit, Row, below_normal, normal
+from resource_gate.gate.prediction.history import DIED, MEMORY, Run
+from resource_gate.gate.prediction.predict import Predictor
 
 GB = 1024**3
 MPX = 1e6

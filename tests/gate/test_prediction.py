@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.gate import Gate
-from resource_gate.gate.history_file import FILE
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.prediction import Prediction
+from resource_gate.gate.prediction.history_file import FILE
+from resource_gate.gate.prediction.prediction import Prediction
 from resource_gate.gate.progress import BatchProgress
 
 GB = 1024**3

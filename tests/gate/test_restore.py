@@ -10,7 +10,7 @@ from resource_gate.gate.batch_view import BatchView
 from resource_gate.gate.brake import JobPeak
 from resource_gate.gate.host import Job, Outcome, Queued, QueueView
 from resource_gate.gate.job_story import JobStories
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.progress import BatchProgress
 from resource_gate.gate.restore import NOBODY, Restore
 from resource_gate.gate.retry_failed import RetryFailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resource_gate.gate.host import Job, Outcome, Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.retry_failed import RetryFailed
 
 GRAPH = {"1": {"class_type": "Save", "inputs": {"text": "ä"}}}

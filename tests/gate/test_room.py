@@ -8,7 +8,7 @@ import pytest
 
 from resource_gate.gate.admission import Admission
 from resource_gate.gate.host import Job
-from resource_gate.gate.predict import Need
+from resource_gate.gate.prediction.predict import Need
 from resource_gate.monitor.readings import Level
 from resource_gate.reclaim.host import Place
 

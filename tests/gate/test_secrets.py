@@ -5,7 +5,7 @@ import json
 import pytest
 
 from resource_gate.gate.host import Queued
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.secrets import may_hold_secrets, names_a_secret, without_secrets
 
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from resource_gate.gate.host import Job, NodeStart, Outcome
-from resource_gate.gate.journal import Journal
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.stuck import FACTOR, FLOOR, StuckWatch, signature
 
 GRAPH = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from resource_gate.batch.client import Client
-from resource_gate.batch.find_comfyui import ComfyUI, find_comfyui
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
 StartComfyUI = Callable[..., ServerProcess]
 

@@ -22,10 +22,10 @@ import numpy as np
 import psutil
 import pytest
 
-from resource_gate.batch.base_directory import make_base_directory
 from resource_gate.batch.client import Client
-from resource_gate.batch.find_comfyui import ComfyUI
-from resource_gate.batch.server_process import ServerProcess, ServerSpec, free_port, server_command
+from resource_gate.batch.local.base_directory import make_base_directory
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec, free_port, server_command
 
 pytestmark = pytest.mark.live
 

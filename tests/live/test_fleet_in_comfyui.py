@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from resource_gate.batch.sample_jobs import plain_clip
-from resource_gate.batch.server_process import ServerProcess
+from resource_gate.batch.local.server_process import ServerProcess
+from resource_gate.batch.trial.sample_jobs import plain_clip
 from resource_gate.batch.verify import check_clip
 
 pytestmark = pytest.mark.live

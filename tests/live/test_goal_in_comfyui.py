@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
-from resource_gate.batch.find_comfyui import ComfyUI
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.reclaim.action import human
 
 pytestmark = pytest.mark.live

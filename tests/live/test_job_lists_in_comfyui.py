@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from resource_gate.batch.client import Client
-from resource_gate.batch.find_comfyui import ComfyUI
 from resource_gate.batch.joblist.check import check_graph, check_shape
 from resource_gate.batch.joblist.definitions import Definitions
 from resource_gate.batch.joblist.plan import plan
 from resource_gate.batch.joblist.rows import rows_from_csv
 from resource_gate.batch.joblist.ui_convert import convert
 from resource_gate.batch.joblist.ui_file import is_ui_format
-from resource_gate.batch.server_process import ServerProcess
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess
 
 pytestmark = pytest.mark.live
 

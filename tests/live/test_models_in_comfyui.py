@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from resource_gate.batch.find_comfyui import ComfyUI
-from resource_gate.batch.random_weights import text_encoder_shapes, vae_shapes, write_model
-from resource_gate.batch.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+from resource_gate.batch.trial.random_weights import text_encoder_shapes, vae_shapes, write_model
 
 pytestmark = pytest.mark.live
 

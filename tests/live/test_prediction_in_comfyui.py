@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resource_gate.batch.sample_jobs import ClipSize, node, plain_clip
+from resource_gate.batch.trial.sample_jobs import ClipSize, node, plain_clip
 
 pytestmark = pytest.mark.live
 
@@ -16,7 +16,7 @@ GIB = 1024**3
 
 @pytest.fixture(scope="module")
 def server(installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from resource_gate.batch.server_process import ServerProcess, ServerSpec
+    from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
     environment = {"RESOURCE_GATE_GATE_TOO_LARGE": "refuse"}
     with ServerProcess(ServerSpec(installation, environment=environment), tmp_path_factory.mktemp("predict")) as one:

@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
-from resource_gate.batch.base_directory import make_base_directory
-from resource_gate.batch.cgroups import Cgroups, CgroupUnavailable
 from resource_gate.batch.client import Client, ClientError
-from resource_gate.batch.find_comfyui import ComfyUI
-from resource_gate.batch.server_process import ServerSpec, free_port, server_command
+from resource_gate.batch.local.base_directory import make_base_directory
+from resource_gate.batch.local.cgroups import Cgroups, CgroupUnavailable
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerSpec, free_port, server_command
 
 pytestmark = pytest.mark.live
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from resource_gate.batch.errors import RequestRefused
-from resource_gate.batch.server_process import ServerProcess
+from resource_gate.batch.local.server_process import ServerProcess
 
 pytestmark = pytest.mark.live
 

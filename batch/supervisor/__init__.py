@@ -1,0 +1,1 @@
+"""Keeps a server running: watches it from outside, and starts it again."""

@@ -1,0 +1,1 @@
+"""What a prompt will need, learned from those before it."""

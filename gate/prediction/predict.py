@@ -1,0 +1,241 @@
+"""What a prompt will need before it starts: peak RAM and VRAM above what is there without it, and how long it takes.
+
+No training step: each run moves the line of its family by a few hundred multiplications. Importable without ComfyUI.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .eta import Pace, Sums
+from .family import TIME_GRAIN, WHOLE, Family
+from .features import Features, features_of, likeness
+from .fit import Fit
+from .history import OK, Run
+from .history_file import FAMILIES
+
+SELDOM = 0.06
+"""Share of runs that take less than the low end of a need."""
+
+INTERVAL = 0.8
+"""Share of runs whose duration shall lie within `low` and `high`."""
+
+PACE = 0.25
+"""Weight of the newest run in how fast the machine is now against what the lines say: other work on it comes and goes
+faster than they follow."""
+
+STRETCH = 0.1
+"""By how much intervals grow or shrink with each run, so that as many runs end within them as are meant to."""
+
+STRETCHED = 4.0
+"""Times wider or narrower at most."""
+
+PACE_LIMIT = 4.0
+"""Times slower or faster that a single run is taken to have been at most."""
+
+SIMILAR = 0.5
+"""`likeness` from which a family lends its runs to one that was never seen."""
+
+LENT = 1.2
+"""On what is lent."""
+
+TENSORS = 2.5
+"""Peak of a prompt that was never seen, in sizes of the tensors its nodes make: of core nodes' clips 1.1–2.2 were
+measured, and a node that holds its input, its output and a copy between takes 3 of its own."""
+
+UNKNOWN_BYTES = 256 * 1024**2
+"""And at least so much: libraries that the first run loads."""
+
+SECONDS_A_GIGAPIXEL = 20.0
+"""Of a prompt that was never seen, for its clips' scaling and encoding: two cores took about 15."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a prompt is expected to take.
+
+    Attributes:
+        ram, vram: bytes above what is used without it that are enough; VRAM on one card. Where the margin on them is,
+            is chosen by what it costs to be wrong (`Fit.quantile`): about one run of twenty takes more.
+        seconds: the mean.
+        low, high: seconds between which `INTERVAL` of its like end.
+        known: whether runs of its own family say so; else it is arithmetic, or lent from a similar family.
+        ram_mean, ram_low: bytes in the mean, and those that all but `SELDOM` of its like exceed.
+        lean, lean_low: the same as `ram` and `ram_low`, had all been dropped before each node that no later one needed:
+            what it can be brought down to.
+        confirmed: whether a run of this process has borne out what is known of the family.
+        runs: how many runs say so.
+    """
+
+    ram: int
+    vram: int
+    seconds: float
+    low: float
+    high: float
+    known: bool
+    ram_mean: int = 0
+    ram_low: int = 0
+    confirmed: bool = False
+    runs: int = 0
+    lean: int = 0
+    lean_low: int = 0
+
+
+class Predictor:
+    """Learns from runs and tells what the next one will need. Any thread.
+
+    Args:
+        runs: of earlier processes on this machine, oldest first.
+    """
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self._lock = threading.Lock()
+        self._families: OrderedDict[str, Family] = OrderedDict()
+        self._warm: set[tuple[str, ...]] = set()
+        self._pace = 0.0
+        """Logarithm of the factor."""
+        self._stretch = 1.0
+        """By how much intervals are wider than the lines say, so that they cover what they are to cover."""
+        self._sums = Sums()
+        for run in runs:
+            self._family(run.family).load(run)
+
+    def need(
+        self,
+        graph: Mapping[str, Any],
+        outputs: Sequence[str] = (),
+        *,
+        sizes: Mapping[str, int] | None = None,
+        share: float | None = None,
+    ) -> Need:
+        """What a graph in API format will need; `sizes` and `outputs` as `features_of` takes them."""
+        return self.need_of(features_of(graph, outputs, sizes), share=share)
+
+    def need_of(self, features: Features, *, cold: bool | None = None, share: float | None = None) -> Need:
+        """The same of a prompt whose features are known.
+
+        Args:
+            cold: whether its models have to be loaded; None: as far as that is known.
+            share: of runs that shall need no more than `ram` and `vram`; None: by what it costs to be wrong.
+        """
+        with self._lock:
+            if cold is None:
+                cold = bool(features.loaders) and features.models not in self._warm
+            family = self._families.get(features.family)
+            pace = math.exp(self._pace)
+            if family is not None and family.runs:
+                return _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
+            like = self._most_like(features)
+            if like is not None:
+                return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
+            # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
+            most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
+        need = unknown_need(features)
+        return replace(need, ram=max(need.ram, int(most * LENT)))
+
+    def learn(self, run: Run) -> None:
+        """Take in a run of this process."""
+        with self._lock:
+            family = self._family(run.family)
+            self._keep_pace(family, run)
+            family.learn(run)
+            if run.models:
+                self._warm.add(run.models)
+                if len(self._warm) > FAMILIES:
+                    self._warm = {run.models}
+
+    def _keep_pace(self, family: Family, run: Run) -> None:
+        times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
+        if times is None or not family.confirmed:
+            return
+        _, low, high = _interval(times, run.sizes, math.exp(self._pace), self._stretch)
+        # Outside four times as much as inside: then four of five are inside.
+        self._stretch *= 1 - STRETCH * (1 - INTERVAL) if low <= run.seconds <= high else 1 + STRETCH * INTERVAL
+        self._stretch = min(STRETCHED, max(1 / STRETCHED, self._stretch))
+        expected = max(0.0, times.mean(run.sizes))
+        self._sums.learn(expected, math.exp(self._pace), run.seconds)
+        factor = min(PACE_LIMIT, max(1 / PACE_LIMIT, (run.seconds + TIME_GRAIN) / (expected + TIME_GRAIN)))
+        self._pace += PACE * (math.log(factor) - self._pace)
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the machine was in the last runs, against what is known of their families, and how far off sums."""
+        with self._lock:
+            return Pace(math.exp(self._pace), self._sums.ends)
+
+    def models_gone(self) -> None:
+        """Models were dropped: the next run of any family loads its own again."""
+        with self._lock:
+            self._warm.clear()
+
+    def forget(self, family: str) -> None:
+        """Forget a family by the beginning of its id, or all with `*`."""
+        with self._lock:
+            for name in [n for n in self._families if family == "*" or (family and n.startswith(family))]:
+                del self._families[name]
+
+    def _family(self, name: str) -> Family:
+        family = self._families.setdefault(name, Family())
+        self._families.move_to_end(name)
+        while len(self._families) > FAMILIES:
+            self._families.popitem(last=False)
+        return family
+
+    def _most_like(self, features: Features) -> Family | None:
+        best, found = SIMILAR, None
+        for family in self._families.values():
+            if family.last is not None and family.runs:
+                alike = likeness(features, family.last.kinds, family.last.models)
+                if alike >= best:
+                    best, found = alike, family
+        return found
+
+
+def unknown_need(features: Features) -> Need:
+    """By tensor arithmetic alone."""
+    ram = int(features.arithmetic * TENSORS + UNKNOWN_BYTES)
+    seconds = features.total / 1e9 * SECONDS_A_GIGAPIXEL
+    return Need(ram, 0, seconds, seconds / 4, seconds * 4, False, ram // 2, 0, lean=ram)
+
+
+def _interval(times: Fit, sizes: Sequence[float], pace: float, stretch: float) -> tuple[float, float, float]:
+    """Seconds: the mean, and the ends of the interval."""
+    mean = max(0.0, times.mean(sizes))
+    low, high = (times.quantile(sizes, q) for q in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    return mean * pace, max(0.0, mean - (mean - low) * stretch) * pace, (mean + (high - mean) * stretch) * pace
+
+
+def _told(
+    family: Family,
+    sizes: Sequence[float],
+    cold: bool,
+    share: float | None,
+    factor: float,
+    pace: float,
+    stretch: float,
+    *,
+    known: bool,
+) -> Need:
+    ram, lean, vram, times = (family.fit(quantity, cold) for quantity in ("ram", "lean", "vram", "seconds"))
+    if ram is None or lean is None:  # never: a family with runs has these
+        return Need(0, 0, 0.0, 0.0, 0.0, False)
+    seconds, low, high = (0.0, 0.0, 0.0) if times is None else _interval(times, sizes, pace, stretch)
+    return Need(
+        int(ram.quantile(sizes, share) * factor),
+        int(vram.quantile(sizes, share) * factor) if vram is not None else 0,
+        seconds,
+        low / factor,
+        high * factor,
+        known,
+        int(max(0.0, ram.mean(sizes))),
+        int(ram.quantile(sizes, SELDOM)),
+        family.confirmed,
+        len(family.runs),
+        int(lean.quantile(sizes, share) * factor),
+        int(lean.quantile(sizes, SELDOM)),
+    )
