@@ -42,9 +42,9 @@ HIDE = """() => {
 
 
 def busy_seconds(session: CDPSession) -> float:
-    """CPU seconds that the page's main thread has used so far: what others do on the machine does not count."""
+    """Seconds that the page's main thread has worked so far."""
     metrics = session.send("Performance.getMetrics")["metrics"]
-    return float(next(m["value"] for m in metrics if m["name"] == "ThreadTime"))
+    return float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
 
 
 def share(session: CDPSession, seconds: float, tick: Any) -> float:

@@ -199,6 +199,16 @@ describe("the entry beside Run", () => {
   });
 });
 
+it("a setting is described by what it does, for the pointer and for a screen reader", async () => {
+  const { find, wait } = await opened();
+  find<HTMLDetailsElement>(".rg-settings details").open = true;
+  await wait(2 * GAP);
+  const field = find('[data-field="gate.wait"]');
+  const help = "A prompt that does not fit waits this long for memory to fall.";
+  const [first] = (field.querySelector("input")?.getAttribute("aria-describedby") ?? "").split(" ");
+  expect([field.title, document.getElementById(first ?? "")?.textContent]).toEqual([help, help]);
+});
+
 it("the batch's bar ends in what failed", async () => {
   const { find } = await opened({ batch: batch({ done: 2, failed: 1 }) });
   const { style } = find(".rg-queue .rg-bar");
