@@ -79,6 +79,8 @@ class JobPeak:
 
     def including(self, ram: int, vram: Mapping[int, int]) -> JobPeak:
         """This and a node's."""
+        if not vram and ram <= self.ram:
+            return self
         devices = self.vram.keys() | vram.keys()
         return JobPeak(max(self.ram, ram), {d: max(self.vram.get(d, 0), vram.get(d, 0)) for d in devices})
 

@@ -32,7 +32,7 @@ class DevicePeaks:
         return {device: int(self._cuda.max_memory_reserved(device)) for device in self._devices()}
 
     def _devices(self) -> range:
-        ready = self._cuda.is_available() and self._cuda.is_initialized()
+        ready = self._cuda.is_initialized() and self._cuda.is_available()  # the second may ask the driver
         return range(self._cuda.device_count() if ready else 0)
 
 
@@ -74,7 +74,7 @@ class Models:
         slack = 0
         for kind in ("cuda", "xpu"):
             api = getattr(self._torch, kind, None)
-            if api is not None and api.is_available() and api.is_initialized():
+            if api is not None and api.is_initialized() and api.is_available():
                 slack += sum(api.memory_reserved(i) - api.memory_allocated(i) for i in range(api.device_count()))
         return slack
 
@@ -82,7 +82,7 @@ class Models:
         """Bytes of the pinned host allocator that are cached and not in use; 0 before torch 2.9 or without CUDA."""
         cuda = self._torch.cuda
         tell = getattr(cuda, "host_memory_stats", None)
-        if tell is None or not (cuda.is_available() and cuda.is_initialized()):
+        if tell is None or not (cuda.is_initialized() and cuda.is_available()):
             return 0
         told = tell()
         return max(0, int(told.get("allocated_bytes.current", 0)) - int(told.get("active_bytes.current", 0)))
@@ -112,7 +112,7 @@ class Models:
         found = []
         for kind in ("cuda", "xpu"):
             api = getattr(torch, kind, None)
-            if api is None or not api.is_available() or not api.is_initialized():
+            if api is None or not api.is_initialized() or not api.is_available():
                 continue
             for i in range(api.device_count()):
                 free, total = api.mem_get_info(i)

@@ -19,8 +19,8 @@ START_AFTER = 1800.0
 """Seconds without a connection: node packs may install what they need before the server listens."""
 DEAD_LOOKS = 2
 """Looks in a row that find the prompt worker dead: a server that ends in order has none for a moment."""
-DEAD_AFTER = 3.0
-"""And seconds that these must span, for looks may come in quick succession."""
+DEAD_AFTER = 2.0
+"""And seconds from the first of them to the last, for looks may come in quick succession."""
 STUCK_LOOKS = 3
 """Looks in a row in which a server says of itself that a prompt is stuck: it may just be going on."""
 LONGEST_GAP = 30.0
@@ -75,12 +75,14 @@ class HangWatch:
             seconds: since the look before it, or the start.
         """
         seconds = min(seconds, LONGEST_GAP)
+        if self._dead:
+            self._dead_for += seconds
         if look.answer in (Answer.SILENT, Answer.REFUSED):
             return self._unanswered(look.answer, seconds)
         self._answered = self._address_is_right = True
         self._silent = self._refused = 0.0
         dead = look.worker_alive is False
-        self._dead, self._dead_for = (self._dead + 1, self._dead_for + seconds) if dead else (0, 0.0)
+        self._dead, self._dead_for = (self._dead + 1, self._dead_for) if dead else (0, 0.0)
         if self._dead >= DEAD_LOOKS and self._dead_for >= DEAD_AFTER:
             return "its prompt worker is dead: it answers, but runs no prompt any more"
         self._stuck = self._stuck + 1 if look.stuck else 0

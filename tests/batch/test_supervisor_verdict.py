@@ -69,8 +69,15 @@ def test_a_dead_worker_is_believed_at_the_second_look():
 
 def test_looks_in_quick_succession_must_span_some_seconds_to_find_a_worker_dead():
     watch, dead = HangWatch(), replace(IDLE, worker_alive=False)
-    assert [watch.see(dead, 0.5) for _ in range(5)] == [None] * 5
+    assert [watch.see(dead, 0.5) for _ in range(4)] == [None] * 4
     assert "prompt worker is dead" in watch.see(dead, 0.5)
+
+
+def test_time_in_which_it_answers_nothing_counts_for_a_worker_that_was_and_is_found_dead():
+    watch, dead = HangWatch(), replace(IDLE, worker_alive=False)
+    assert watch.see(dead, 0.1) is None
+    assert [watch.see(Look(Answer.SILENT), 1) for _ in range(3)] == [None] * 3
+    assert "prompt worker is dead" in watch.see(dead, 0.1)
 
 
 def test_what_a_server_says_of_itself_as_stuck_is_believed_at_the_third_look_unless_told_never_to():

@@ -174,6 +174,29 @@ def test_what_nobody_waits_for_is_on_the_disk_soon_all_the_same(tmp_path):
     journal.close()
 
 
+def test_behind_the_prompts_backs_too_a_locked_file_is_told_waited_for_and_made_up_for(tmp_path, machine):
+    journal = Journal(tmp_path, clock=machine.clock)
+    journal.open()
+    journal.write_behind()
+    other = sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    give_up = time.monotonic() + 30
+    journal.accepted(Queued("a", 0.0, {}, ("1",)))
+    while journal.problem is None:
+        assert time.monotonic() < give_up, "nobody says that it cannot be written"
+        time.sleep(0.01)
+    assert "database is locked" in journal.problem
+    journal.started(Job("a", 0.0))
+    journal.ended(Outcome("a", True))
+    other.execute("COMMIT")
+    other.close()
+    machine.wait(60)
+    journal.memory(0, {})
+    assert journal.problem is None
+    assert [job["state"] for job in journal.rows.jobs(5)] == ["done"]
+    journal.close()
+
+
 def test_where_answers_cannot_wait_and_are_to_each_prompt_is_on_the_disk_at_once(store):
     one = store(sync_each=True)
     one.write([insert("a")])
