@@ -29,7 +29,7 @@ KERNEL_LEAST = 0.03
 HUBER = 1.5
 """Standard deviations beyond which a run pulls no more than one that lies there."""
 
-STEADY_ROUNDS = 4
+STEADY_ROUNDS = 3
 
 FIRM = 3.0
 """Runs that one counts as that ended for want of memory."""
@@ -161,7 +161,7 @@ class Fit:
         wanted = share * sum(count for count, _, _ in told)
         low = min(middle - 4.0 * deviation for _, middle, deviation in told)
         high = max(middle + 4.0 * deviation for _, middle, deviation in told)
-        for _ in range(20):
+        for _ in range(14):
             half = (low + high) / 2
             below = sum(count * below_normal((half - middle) / deviation) for count, middle, deviation in told)
             low, high = (half, high) if below < wanted else (low, half)

@@ -45,7 +45,7 @@ def test_peaks_of_the_recorded_trace_are_seldom_under_predicted(trace):
         need = predictor.need_of(features)
         under, over, used = under + (need.ram < run.ram), over + max(0, need.ram - run.ram), used + run.ram
         predictor.learn(run)
-    assert under / len(trace) <= 0.05 and over / used < 0.3
+    assert under / len(trace) <= 0.05 and over / used <= 0.18
 
 
 @pytest.mark.parametrize("left", [1, 5, 20, 100])
