@@ -10,7 +10,7 @@ from resource_gate.gate.admission import Admission
 from resource_gate.gate.brake import Brake
 from resource_gate.gate.gate import Gate
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
-from resource_gate.gate.prediction import Prediction
+from resource_gate.gate.prediction.prediction import Prediction
 from resource_gate.gate.progress import BatchProgress
 from resource_gate.monitor.readings import ProcessReading
 
