@@ -2,6 +2,9 @@
 
     python bench/predict.py
     python bench/predict.py --seeds 5 --json predict.json
+    python bench/predict.py --trace bench/data/comfyui_trace_held_out.jsonl.gz
+
+The second recorded trace is the smaller one, of more kinds of workflow; no number in `gate/` was chosen by it.
 
 Each trace is played in its order: a job's need is asked for before its run is learned. Four ways are compared: a fixed
 reserve (the 94th percentile of the trace, as somebody with hindsight would choose it), 1.1 × the largest run of

@@ -39,6 +39,10 @@ GROWTH = (1.0, 2.0, 1.5)
 UPWARD = 8
 """After a failure the size goes up by an eighth of the one that failed, a run."""
 
+BELOW = 0.95
+"""Times a size that was too large up to which the next ones may grow: what a run takes differs by more from run to run
+than the frames between."""
+
 REMEMBERED = 200
 
 
@@ -231,7 +235,7 @@ class BatchSizes:
             told = "half of that" if part == 0.5 else "a little less"
             return min(index, wish.below(too_many * part)), f"{too_many} were too many last time: {told}"
         onward = best + max(wish.step, too_many // UPWARD)
-        below = min(onward, too_many - wish.step)
+        below = min(onward, too_many - wish.step, int(too_many * BELOW))
         return min(index, wish.below(max(below, best))), f"{too_many} were too many, {best} went well"
 
     def _room(self, wish: Wish) -> _Room:

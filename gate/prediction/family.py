@@ -136,7 +136,8 @@ class Family:
             return None
         rows = [Row(r.sizes, took(r), DECAY ** (newest - i), r.outcome != OK) for i, r in enumerate(runs)]
         times = quantity == "seconds"
-        return Fit(rows, TIME_GRAIN if times else RAM_GRAIN, steady=not times)
+        # What sizes are chosen by is pulled up by the runs that took much: they are what a process dies of.
+        return Fit(rows, TIME_GRAIN if times else RAM_GRAIN, steady=quantity in ("ram", "vram"))
 
     def _check(self, run: Run) -> bool:
         """Whether the run was off what the line says; drops runs that it contradicts."""

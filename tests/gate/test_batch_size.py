@@ -209,6 +209,8 @@ def test_after_an_interrupt_because_memory_filled_it_takes_a_little_less(world):
     world.prediction.ended(Outcome(job.id, False, PRESSED), brake, again=True)
     again = world.run(Wish(1000))
     assert 0.85 * choice.size < again.size <= 0.9 * choice.size and "a little less" in again.reason
+    later = [world.run(Wish(1000)).size for _ in range(6)]
+    assert max(later) <= 0.95 * choice.size and later[-1] >= again.size, "up again, and well below what was too many"
 
 
 def output(ram, models=0):
