@@ -278,8 +278,10 @@ def test_the_page_is_chinese_for_who_reads_chinese(show: Open) -> None:
     page.locator(".rg-word", has_text="注意").wait_for()
     assert text(page, ".rg-gate .rg-pill") == "等待中"
     assert page.locator(".resource-gate").get_attribute("lang") == "zh-CN"
+    assert text(page, ".rg-reason") == "内存已用 32.0 GB 的 87%，低于 80% 时开始。"
+    assert text(page, ".rg-sentence").startswith("内存已用 32.0 GB 的 87%（注意）：先前任务的输出")
     # What the server says in words of its own stays as it is; all else holds no English but names and units.
-    page.evaluate("document.querySelectorAll('.rg-reason, .rg-sentence, ol, .rg-jobs').forEach((one) => one.remove())")
+    page.evaluate("document.querySelectorAll('ol, .rg-jobs').forEach((one) => one.remove())")
     names = r"\b(CPU|GB|MB|KSampler|NVIDIA|GeForce|RTX|ComfyUI|clip_\d+|C)\b"
     english = re.sub(names, "", page.locator(".resource-gate").inner_text())
     assert re.findall(r"[A-Za-z]{2,}", english) == []

@@ -129,6 +129,58 @@ def test_a_refused_setting_is_told_at_its_field_and_what_was_typed_is_kept(
     assert sent(status_server, "settings")[-1] == {"gate": {"wait": 60}}
 
 
+def test_a_reset_says_first_what_is_lost_and_does_nothing_if_it_is_declined(
+    show: Callable[..., Page], status_server: Any
+) -> None:
+    page = show("idle")
+    asked: list[str] = []
+    answers = [False, True]
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.accept() if answers.pop(0) else dialog.dismiss()
+
+    page.on("dialog", answer)
+    page.locator("summary", has_text="All settings").click()
+    reset = page.get_by_role("button", name="Reset all")
+    field = page.locator('[data-field="gate.wait"] input')
+    field.wait_for()
+    assert reset.get_attribute("aria-disabled") == "true", "there is nothing to lose"
+    field.fill("60")
+    page.get_by_role("button", name="Save").click()
+    page.locator(".rg-settings .rg-said", has_text="Saved.").wait_for()
+    reset.click()
+    assert "Gate, Seconds a prompt waits at most: 60 → 30" in asked[0]
+    assert sent(status_server, "settings/reset") == []
+    reset.click()
+    page.locator(".rg-settings .rg-said", has_text="back at their defaults").wait_for()
+    assert sent(status_server, "settings/reset") == [{}]
+
+
+def test_readings_that_come_while_nobody_looks_are_dropped(
+    show: Callable[..., Page], status_server: Any, example_status: Callable[[str], Any]
+) -> None:
+    page = show("idle")
+    page.evaluate(
+        """() => {
+          const get = () => window.seen ?? "hidden";
+          Object.defineProperty(document, "visibilityState", { configurable: true, get });
+          document.dispatchEvent(new Event("visibilitychange"));
+          window.parsed = 0;
+          const parse = JSON.parse;
+          JSON.parse = (...given) => (window.parsed++, parse(...given));
+        }"""
+    )
+    for _ in range(5):
+        assert status_server.push(example_status("emergency")) == 1
+    status_server.send("resource_gate.batch", {"kind": "ended", "job": None, "count": 1, "summary": None})
+    page.wait_for_function("window.parsed > 0")
+    assert page.evaluate("window.parsed") == 1
+    assert page.locator(".rg-word").text_content() == "Normal"
+    page.evaluate("window.seen = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
+    page.locator(".rg-word", has_text="Emergency").wait_for()
+
+
 def test_the_time_line_tells_values_under_the_pointer_and_by_keys(show: Callable[..., Page]) -> None:
     page = show("running")
     chart = page.locator(".rg-chart")

@@ -12,7 +12,7 @@ export class SettingField {
   private readonly input: HTMLInputElement | HTMLSelectElement;
   private readonly unit = h("span", { class: "rg-unit" });
   private readonly range = h("p", { class: "rg-caption" });
-  /** Shown while the field has the focus; a screen reader and the pointer get it at all times. */
+  /** For a screen reader; the pointer gets it as the title. */
   private readonly help = h("p", { class: "rg-caption rg-help" });
   private readonly problem = h("p", { class: "rg-caption rg-bad", attrs: { role: "alert" } });
   readonly element: HTMLElement;
