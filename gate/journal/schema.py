@@ -141,7 +141,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise Newer(f"the journal is of version {version}, this Resource Gate knows {len(MIGRATIONS)}")
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    try:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except UnicodeDecodeError as error:  # SQLite's message quotes the damage, which is no text
+        raise sqlite3.DatabaseError(f"the check cannot tell what is wrong ({error})") from error
     if found != "ok":
         raise sqlite3.DatabaseError(found)
     connection.execute("PRAGMA journal_mode=WAL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from resource_gate.batch.local.find_comfyui import find_comfyui
 from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.host.comfyui_hooks import QUEUE_HOOKS
 
@@ -27,8 +28,19 @@ GRAPH = {
 
 
 @pytest.fixture
-def server(comfyui, tmp_path):
-    with ServerProcess(ServerSpec(comfyui), tmp_path / "comfyui") as started:
+def packages(tmp_path):
+    """A stand-in for the templates package: the newer one's, which also runs the old ComfyUI, lies elsewhere inside."""
+    templates = tmp_path / "packages" / "comfyui_workflow_templates" / "templates"
+    templates.mkdir(parents=True)
+    (templates.parent / "__init__.py").touch()
+    return templates.parents[1]
+
+
+@pytest.fixture
+def server(comfyui, packages, tmp_path):
+    newest = comfyui == find_comfyui().comfyui
+    environment = {} if newest else {"PYTHONPATH": str(packages)}
+    with ServerProcess(ServerSpec(comfyui, environment=environment), tmp_path / "comfyui") as started:
         yield started
 
 

@@ -54,6 +54,21 @@ def test_a_damaged_file_is_put_aside_and_named_and_a_new_one_begun(start, tmp_pa
     assert (tmp_path / aside[0]).read_bytes().startswith(b"this is no database")
 
 
+def test_a_file_whose_damage_sqlite_cannot_put_into_words_is_put_aside_too(start, tmp_path):
+    first = start()
+    first.accepted(queued("a"))
+    first.close()
+    path = tmp_path / "journal.sqlite3"
+    whole = path.read_bytes()
+    # In the table's own definition: the error of SQLite quotes it, and Python cannot read the quote.
+    damaged = whole.replace(b"deaths INTEGER NOT NULL", b"deaths INTEGER NOT \x80ULL", 1)
+    assert damaged != whole
+    path.write_bytes(damaged)
+    second = start()
+    second.accepted(queued("b"))
+    assert second.problem is None and "b" in ids(second)
+
+
 def test_a_file_with_damaged_pages_is_put_aside_too(start, tmp_path):
     first = start()
     for n in range(50):
