@@ -292,6 +292,25 @@ def test_a_refused_threshold_is_told_and_the_old_one_stays(comfy: Comfy, opened:
     assert comfy.status()["resources"]["ram"]["tiers"]["warning"] == 0.85
 
 
+def test_a_reset_of_all_settings_asks_in_a_dialog_of_comfyuis(comfy: Comfy, opened: Callable[..., Page]) -> None:
+    comfy.ask("/resource_gate/settings", {"gate": {"wait": 31.0}})
+    try:
+        page = opened()
+        page.locator(".rg-settings summary").click()
+        reset, dialog = page.get_by_role("button", name="Reset all"), page.get_by_role("dialog")
+        reset.click()
+        dialog.get_by_text("Gate, Seconds a prompt waits at most: 31 → 30").wait_for(timeout=SLOW)
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached", timeout=SLOW)
+        assert comfy.ask("/resource_gate/settings")["settings"]["gate"]["wait"] == 31.0
+        reset.click()
+        dialog.get_by_role("button", name="Confirm").click()
+        page.locator(".rg-settings .rg-said", has_text="back at their defaults").wait_for(timeout=SLOW)
+        assert comfy.ask("/resource_gate/settings")["settings"]["gate"]["wait"] == 30.0
+    finally:
+        comfy.ask("/resource_gate/settings/reset", {})
+
+
 def test_the_panel_opens_by_its_keys_and_by_the_entry_beside_run(comfy: Comfy, opened: Callable[..., Page]) -> None:
     page = opened()
     entry = page.locator(".resource-gate-entry")
@@ -324,3 +343,45 @@ def test_after_a_kill_the_panel_finds_back_and_restores_what_was_left(
     page.locator(".rg-queue", has_text="The last batch is over.").wait_for(timeout=SLOW)
     for prompt in prompts:
         assert comfy.ask(f"/history/{prompt}")[prompt]["status"]["completed"] is True
+
+
+RUN_NODES = """async (wait) => {
+  const { app, LiteGraph } = window;
+  app.graph.clear();
+  const types = ["EmptyImage", "ResourceGate", "ResourceGateFreeMemory", "PreviewImage"];
+  const nodes = types.map((type, at) => {
+    const node = LiteGraph.createNode(type);
+    node.pos = [380 * at - 360, 40];
+    app.graph.add(node);
+    return node;
+  });
+  nodes.forEach((node, at) => at && nodes[at - 1].connect(0, node, 0));
+  const set = (node, values) => node.widgets.forEach((one) => one.name in values && (one.value = values[one.name]));
+  set(nodes[0], { width: 64, height: 64 });
+  set(nodes[1], { ram_percent: 1, wait_seconds: wait });
+  app.canvas.ds.scale = 0.6;
+  app.canvas.setDirty(true, true);
+  await app.queuePrompt(0, 1);
+  return nodes.slice(1, 3).map((node) => String(node.id));
+}"""
+
+
+@pytest.mark.parametrize("vue", [False, True], ids=["canvas", "nodes 2.0"])
+def test_the_nodes_tell_on_themselves_what_they_wait_for_and_what_came_of_it(
+    opened: Callable[..., Page], vue: bool
+) -> None:
+    page = opened(Comfy_VueNodes_Enabled=vue)
+    gate, free = page.evaluate(RUN_NODES, 4)
+
+    def told(node: str, words: str) -> None:
+        """On the node itself where it is an element, else by its widget, and on the page in either case."""
+        if vue:
+            page.locator(f'[data-node-id="{node}"]', has_text=words).first.wait_for(timeout=SLOW)
+        else:
+            has = "([id, words]) => app.graph.getNodeById(id).widgets.some((one) => `${one.value}`.includes(words))"
+            page.wait_for_function(has, arg=[node, words], timeout=SLOW)
+            page.get_by_text(words).first.wait_for(timeout=SLOW)
+
+    told(gate, "of 4 s: RAM is at")
+    told(gate, "went on after 4 s: RAM is at")
+    told(free, "freed")
