@@ -114,7 +114,7 @@ def test_machines_join_during_a_batch_get_inputs_send_outputs_and_leave_in_order
         thread = threading.Thread(target=batch)
         thread.start()
         first = stack.enter_context(worker(scheduler, servers[0], "first", certificates, tmp_path / "first.log"))
-        assert first_done.wait(20), (tmp_path / "first.log").read_text()
+        assert first_done.wait(60), (tmp_path / "first.log").read_text()
         second_joined.set()
         stack.enter_context(worker(scheduler, servers[1], "second", certificates, tmp_path / "second.log"))
         thread.join(60)
