@@ -107,7 +107,7 @@ DEAD_WORKER = {
 }
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=60.0):
     give_up = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < give_up, "it did not come about"
