@@ -39,7 +39,9 @@ from resource_gate.gate.prediction.predict import Need, Predictor
 from resource_gate.gate.prediction.sizes import Graph
 
 GB = 1024**3
-RECORDED = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
+DATA = Path(__file__).parent / "data"
+RECORDED = DATA / "comfyui_trace.jsonl.gz", DATA / "comfyui_trace_held_out.jsonl.gz"
+"""Both of real ComfyUI, one recorded after the other; nothing was chosen by the second."""
 SIDES = ((480, 832), (832, 480), (640, 640), (768, 512), (1024, 576), (1280, 720))
 FAMILIES = (
     # name, GB without a frame, GB a gigapixel, share of jobs, seconds a gigapixel
@@ -87,7 +89,7 @@ def synthetic(seed: int, jobs: int = 300) -> list[Job]:
     return trace
 
 
-def recorded(path: Path = RECORDED) -> list[Job]:
+def recorded(path: Path) -> list[Job]:
     """Runs of real ComfyUI, as `record_trace.py` kept them."""
     trace = []
     with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -227,12 +229,16 @@ def cost(trace: list[Job], graphs: list[Graph]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--trace", type=Path, default=RECORDED, help="a trace that record_trace.py made")
+    parser.add_argument(
+        "--trace", type=Path, nargs="+", default=RECORDED, help="traces that record_trace.py made, the oldest first"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     traces = {"synthetic": [synthetic(seed) for seed in range(options.seeds)]}
-    if options.trace.exists():
-        traces["ComfyUI"] = [recorded(options.trace)]
+    parts = [recorded(path) for path in options.trace]
+    traces["ComfyUI"] = [[job for part in parts for job in part]]
+    if len(parts) > 1:
+        traces["ComfyUI, the last part alone"] = [parts[-1]]
     figures: dict[str, object] = {}
     for name, several in traces.items():
         found: dict[str, list[Score]] = {}
@@ -254,10 +260,10 @@ def main() -> int:
             "cover": {NAMES.get(count, str(count)): share for count, share in cover.items()},
         }
     graphs = []
-    if options.trace.exists():
-        with gzip.open(options.trace, "rt", encoding="utf-8") as file:
-            graphs = [row["graph"] for line in file if "graph" in (row := json.loads(line))]
-    took = cost(traces.get("ComfyUI", traces["synthetic"])[0], graphs)
+    for path in options.trace:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            graphs += [row["graph"] for line in file if "graph" in (row := json.loads(line))]
+    took = cost(traces["ComfyUI"][0], graphs)
     print("\n" + ", ".join(f"{what}: {us:.0f} µs" for what, us in took.items()))
     figures["µs"] = took
     if options.json:

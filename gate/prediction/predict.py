@@ -96,7 +96,8 @@ class Predictor:
     def __init__(self, runs: Iterable[Run] = ()) -> None:
         self._lock = threading.Lock()
         self._families: OrderedDict[str, Family] = OrderedDict()
-        self._warm: set[tuple[str, ...]] = set()
+        self._warm: tuple[str, ...] = ()
+        """The models of the prompt that ran last."""
         self._pace = 0.0
         """Logarithm of the factor."""
         self._stretch = 1.0
@@ -125,7 +126,7 @@ class Predictor:
         """
         with self._lock:
             if cold is None:
-                cold = bool(features.loaders) and features.models not in self._warm
+                cold = bool(features.loaders) and features.models != self._warm
             family = self._families.get(features.family)
             pace = math.exp(self._pace)
             if family is not None and family.runs:
@@ -144,10 +145,7 @@ class Predictor:
             family = self._family(run.family)
             self._keep_pace(family, run)
             family.learn(run)
-            if run.models:
-                self._warm.add(run.models)
-                if len(self._warm) > FAMILIES:
-                    self._warm = {run.models}
+            self._warm = run.models
 
     def _keep_pace(self, family: Family, run: Run) -> None:
         times = family.fit("seconds", run.cold) if run.outcome == OK and run.share >= WHOLE else None
@@ -168,10 +166,20 @@ class Predictor:
         with self._lock:
             return Pace(math.exp(self._pace), self._sums.ends)
 
+    def ran(self, models: tuple[str, ...]) -> bool:
+        """A prompt with these models has run; whether others are loaded now than before.
+
+        Those of the prompt before it are gone: what loaded them is an output that this prompt has no use for, and all
+        of ComfyUI's caches but `--cache-lru` drop those with the next prompt.
+        """
+        with self._lock:
+            before, self._warm = self._warm, models
+            return before != models
+
     def models_gone(self) -> None:
         """Models were dropped: the next run of any family loads its own again."""
         with self._lock:
-            self._warm.clear()
+            self._warm = ()
 
     def forget(self, family: str) -> None:
         """Forget a family by the beginning of its id, or all with `*`."""

@@ -166,6 +166,9 @@ class Prediction:
         if not again:
             with self._lock:
                 self._features.pop(outcome.job_id, None)
+        # At an error for want of memory ComfyUI unloads all models.
+        if self.predictor.ran(running.features.models if outcome.ok else ()):
+            self._needs = {}
         if self._settings().gate.predict and not self._teaches_nothing(running, outcome, brake):
             run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
             if run.outcome == OK and run.share < WHOLE:

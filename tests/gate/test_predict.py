@@ -84,6 +84,22 @@ def test_loading_models_is_kept_apart_from_finding_them_loaded():
     assert predictor.need_of(features) == predictor.need_of(features, cold=True)
 
 
+def test_a_prompt_with_other_models_or_none_leaves_the_first_ones_to_be_loaded_again():
+    predictor, features = (
+        Predictor(),
+        Features("f", ("L", "K"), ("m.safetensors",), MPX, MPX, MPX, 1, {}, frozenset("L")),
+    )
+    for cold in (True, False, True, False):
+        predictor.learn(run(features, (6 if cold else 2) * GB, cold=cold))
+    warm = predictor.need_of(features)
+    assert warm == predictor.need_of(features, cold=False)
+    for models in (("other.safetensors",), ()):
+        assert predictor.ran(models)
+        assert predictor.need_of(features) == predictor.need_of(features, cold=True) != warm
+        assert predictor.ran(features.models) and not predictor.ran(features.models)
+        assert predictor.need_of(features) == warm
+
+
 def test_a_similar_family_lends_what_it_knows():
     predictor = taught([10, 20, 30], lambda mpx: 10 * GB)
     need = predictor.need_of(of_size(20, "other"))
