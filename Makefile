@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench release
+.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench pictures release
 
 demo: setup
 	$(BIN)/resource-gate demo
@@ -76,3 +76,8 @@ mutation: setup
 bench: setup
 	$(BIN)/pip install --quiet 'cosmic-ray>=8.3'
 	$(BIN)/python bench/table.py
+
+# The panel's pictures in docs/images, after its look has changed; look at each before you commit it.
+pictures: setup chromium
+	$(BIN)/pip install --quiet 'pillow>=10'
+	$(BIN)/python tools/pictures.py

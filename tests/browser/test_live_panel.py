@@ -345,7 +345,7 @@ def test_after_a_kill_the_panel_finds_back_and_restores_what_was_left(
         assert comfy.ask(f"/history/{prompt}")[prompt]["status"]["completed"] is True
 
 
-RUN_NODES = """async (wait) => {
+RUN_NODES = """async ([wait, color]) => {
   const { app, LiteGraph } = window;
   app.graph.clear();
   const types = ["EmptyImage", "ResourceGate", "ResourceGateFreeMemory", "PreviewImage"];
@@ -357,7 +357,7 @@ RUN_NODES = """async (wait) => {
   });
   nodes.forEach((node, at) => at && nodes[at - 1].connect(0, node, 0));
   const set = (node, values) => node.widgets.forEach((one) => one.name in values && (one.value = values[one.name]));
-  set(nodes[0], { width: 64, height: 64 });
+  set(nodes[0], { width: 64, height: 64, color });
   set(nodes[1], { ram_percent: 1, wait_seconds: wait });
   app.canvas.ds.scale = 0.6;
   app.canvas.setDirty(true, true);
@@ -371,7 +371,8 @@ def test_the_nodes_tell_on_themselves_what_they_wait_for_and_what_came_of_it(
     opened: Callable[..., Page], vue: bool
 ) -> None:
     page = opened(Comfy_VueNodes_Enabled=vue)
-    gate, free = page.evaluate(RUN_NODES, 4)
+    # A colour of its own for each: a graph that ComfyUI has in its cache runs no node.
+    gate, free = page.evaluate(RUN_NODES, [4, int(vue)])
 
     def told(node: str, words: str) -> None:
         """On the node itself where it is an element, else by its widget, and on the page in either case."""

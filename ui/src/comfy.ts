@@ -1,6 +1,7 @@
 /** The only code that knows ComfyUI's frontend. */
 import { answer, getOptions, postOptions } from "./answer";
 import { setAttr, setText } from "./dom";
+import { keepNodeTexts } from "./node_texts";
 import type { Contribution, Entry, Shell, ShellEvents } from "./shell";
 
 /** Our events' names beside ComfyUI's own. */
@@ -48,6 +49,7 @@ export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
     active: () => app.extensionManager.sidebarTab.activeSidebarTabId === tab,
     present(contribution) {
       tab = contribution.id;
+      keepNodeTexts(app, api);
       register(app, contribution, toggle, () => (title = contribution.title()));
     },
     badge(mark) {

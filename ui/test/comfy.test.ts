@@ -29,6 +29,7 @@ function comfyui(respond: (route: string, options?: RequestInit) => Response = (
     fetchApi: vi.fn((route: string, options?: RequestInit) => Promise.resolve(respond(route, options))),
     addEventListener: (type, listener) => void listeners.set(type, listener),
     removeEventListener: (type) => void listeners.delete(type),
+    dispatchEvent: () => true,
     getCustomNodesI18n: () => Promise.resolve({ zh: {} }),
   };
   return { app, api, extensions, tabs, toasts, executed, questions, answers, listeners, shell: comfyShell(app, api) };

@@ -55,6 +55,17 @@ async function opened(change: object = {}, prepare: (shell: FakeShell) => void =
 const batch = (more: object = {}): object => ({ done: 1, total: 4, failed: 0, retried: 0, eta_seconds: 600, ...more });
 
 describe("the batch", () => {
+  it("tells once how many failed when it is over", async () => {
+    const { shell, push, wait, text, find } = await opened({ batch: batch({ failed: 1, retried: 2 }) });
+    expect([text(".rg-counts"), find(".rg-counts").hidden]).toEqual(["1 failed2 retried", false]);
+    const summary = { done: 3, failed: 1, retried: 2, seconds: 60, peak_ram: 0, freed: 0, actions: 0 };
+    shell.tell("batch", { kind: "batch_ended", summary });
+    await push({ batch: batch({ done: 3, failed: 1, retried: 2, quarantined: 1 }) });
+    await wait(PACE);
+    expect(text(".rg-summary")).toContain("3 done · 1 failed · 2 retried");
+    expect(text(".rg-counts"), "what the summary does not tell stays").toBe("1 set aside");
+  });
+
   it("tells the time left with its spread, and when that will be", async () => {
     const { text } = await opened({ batch: batch({ eta_low: 480, eta_high: 900 }), queue: { running: ["a"], pending: 2, node: "", progress: null } });
     expect(text(".rg-queue .rg-body > p:nth-child(4)")).toMatch(/^about 10 min left \(8 min to 15 min\) · done at \d\d:\d\d$/);

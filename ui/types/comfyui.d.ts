@@ -61,7 +61,19 @@ interface ComfyExtension {
   setup?: () => void | Promise<void>;
 }
 
+interface ComfyNode {
+  type?: string;
+  subgraph?: ComfyGraph;
+}
+
+interface ComfyGraph {
+  getNodeById(id: string): ComfyNode | null | undefined;
+}
+
 interface ComfyApp {
+  /** The workflow, where `graph` may be a subgraph of it; older frontends have only that. */
+  rootGraph?: ComfyGraph;
+  graph?: ComfyGraph;
   extensionManager: ComfyExtensionManager;
   registerExtension(extension: ComfyExtension): void;
 }
@@ -73,6 +85,7 @@ interface ComfyApi {
   fetchApi(route: string, options?: RequestInit): Promise<Response>;
   addEventListener(type: string, listener: (event: CustomEvent<unknown>) => void): void;
   removeEventListener(type: string, listener: (event: CustomEvent<unknown>) => void): void;
+  dispatchEvent(event: Event): boolean;
   getCustomNodesI18n(): Promise<Record<string, unknown>>;
 }
 

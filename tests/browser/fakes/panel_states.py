@@ -99,6 +99,7 @@ def example(name: str) -> dict[str, Any]:
     status = idle_status()
     now = status["time"]
     ram = "cgroup v2 /docker/4c1f"
+    status["last_action"] = action(now)
     if name == "idle":
         return status
     if name == "running":
@@ -135,7 +136,6 @@ def example(name: str) -> dict[str, Any]:
         status["last_action"].update(dry_run=True, met=False, goal=9 * GIB)
     elif name == "done":
         status["batch"] = {"done": 19, "total": 20, "failed": 1, "retried": 2, "eta_seconds": None}
-        status["last_action"] = action(now)
     elif name == "quarantined":
         running(status)["batch"] |= {"quarantined": 1, "failed": 1}
     elif name == "left":
@@ -145,22 +145,42 @@ def example(name: str) -> dict[str, Any]:
     return status
 
 
-def history(now: float) -> list[dict[str, Any]]:
-    """A quarter of an hour: clips that come and go."""
+FIRST, EVERY, TAKES = -880.0, 110.0, 100.0
+"""Seconds from now to the first clip of the history, from clip to clip, and for one."""
+
+
+def load(second: float) -> tuple[float, float]:
+    """GiB of RAM and of VRAM so many seconds from now: models are loaded, frames are sampled, decoded, and dropped."""
+    into = (second - FIRST) % EVERY
+    if second < FIRST or into > TAKES:
+        return 11.0, 7.0
+    loaded, sampled, decoded = min(1.0, into / 14), max(0.0, into - 20) / 60, max(0.0, into - 80) / 20
+    ripple = 0.25 * math.sin(into * 1.3)
+    return 11 + 5 * loaded + 3 * min(1, sampled) + 7 * decoded**2 + ripple, 7 + 11 * loaded + 1.5 * decoded + ripple / 2
+
+
+def history(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """A quarter of an hour: clips that come and go; it ends where the status is."""
     found = []
-    for second in range(900):
-        wave = abs(math.sin(second / 55)) ** 3
-        point = {"time": now - 900 + second, "level": "normal", "ram": (11 + 14 * wave) * GIB, "ram_limit": 32 * GIB}
-        found.append({**point, "vram0": (9 + 11 * wave) * GIB, "vram0_limit": 24 * GIB})
+    ends = {key: status["resources"].get(key, {"used": 0.0})["used"] for key in ("ram", "vram0")}
+    for second in range(-900, 0):
+        share = max(0.0, 1 + second / 25)
+        used = dict(zip(ends, load(second), strict=True))
+        point = {key: (1 - share) * used[key] * GIB + share * end for key, end in ends.items()}
+        limits = {"ram_limit": 32 * GIB, "vram0_limit": 24 * GIB}
+        found.append({"time": status["time"] + second, "level": "normal", **point, **limits})
     return found
 
 
-def marks(now: float) -> dict[str, Any]:
-    jobs = [
-        {"id": str(n), "title": f"clip_{n:03}", "start": now - 880 + n * 110, "end": now - 780 + n * 110, "ok": n != 4}
-        for n in range(8)
+def marks(status: dict[str, Any]) -> dict[str, Any]:
+    now = status["time"]
+    starts = [now + FIRST + n * EVERY for n in range(8)]
+    jobs: list[dict[str, Any]] = [
+        {"id": str(n), "title": f"clip_{n:03}", "start": start, "end": start + TAKES, "ok": n != 4}
+        for n, start in enumerate(starts)
     ]
-    jobs[-1] |= {"end": None, "ok": None}
+    if status["queue"]["running"]:
+        jobs[-1] |= {"end": None, "ok": None}
     actions = [
         action(now),
         {"time": now - 480, "level": "critical", "resource": "ram", "freed": GIB, "text": "RAM at 91%: 1.0 GB freed"},
@@ -183,13 +203,14 @@ def answers(status: dict[str, Any]) -> dict[str, Any]:
     batch["left"] = found["left"] if status["batch"].get("restorable") else []
     over = status["batch"]["total"] and not status["queue"]["running"] and not status["queue"]["pending"]
     batch["summary"] = found["summary"] if over else None
+    batch["retryable"] = min(1, status["batch"]["total"])
     for row in [*batch["jobs"], *batch["running"], *batch["quarantined"], *batch["left"]]:
         for name in {"queued_at", "started_at", "ended_at"} & row.keys():
             row[name] = None if row[name] is None else now + row[name]
     return {
         "batch": batch,
-        "history": {"points": history(now)},
-        "history/marks": marks(now),
+        "history": {"points": history(status)},
+        "history/marks": marks(status),
         "log": {"actions": [action(now - 400), action(now)]},
         "settings": settings_answer(Settings()),
         "free/costs": found["costs"],

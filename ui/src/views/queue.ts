@@ -66,12 +66,14 @@ export class Queue implements View {
     if (some) this.batch.update((batch.done + batch.failed) / batch.total, texts.t("queue.progress"), batch.failed / batch.total);
     setOptional(this.eta, some ? timeLeft(batch, context) : "");
     this.updateNode(queue, texts, formats);
-    this.updateCounts(batch, queue?.pending, texts, formats);
 
     const idle = queue !== null && !queue.running && !queue.pending;
     const summary = state.summary ?? state.jobs?.summary ?? null;
+    // The summary tells how many failed and how many were tried again.
+    const told = idle && summary !== null;
+    this.updateCounts(batch && told ? { ...batch, failed: 0, retried: 0 } : batch, queue?.pending, texts, formats);
     setOptional(this.empty, idle ? texts.t(some || summary ? "queue.over" : "queue.empty") : "");
-    setOptional(this.summary, idle && summary ? summaryText(summary, texts, formats) : "");
+    setOptional(this.summary, told ? summaryText(summary, texts, formats) : "");
     const failed = state.jobs?.retryable ?? batch?.failed ?? 0;
     show(this.retry.element, failed > 0 && state.status !== null);
     this.retry.update(texts.plural("queue.retryFailed", failed, { n: formats.count(failed) }), ready(state));
