@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from .argument_types import seconds, whole
 from .dashboard.serve import DEFAULT_PORT
 from .runner import options as defaults
 
@@ -83,9 +83,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check everything, list the jobs, run none")
     _add_json(parser)
     _add_servers(parser)
-    number, seconds = _whole, _seconds
     parser.add_argument(
-        "--retries", type=number, default=defaults.RETRIES, metavar="N", help="of errors that may pass (%(default)s)"
+        "--retries", type=whole, default=defaults.RETRIES, metavar="N", help="of errors that may pass (%(default)s)"
     )
     parser.add_argument(
         "--retry-wait",
@@ -96,7 +95,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reconnect",
-        type=number,
+        type=whole,
         default=defaults.RECONNECT,
         metavar="N",
         help="quick tries to reach a server whose connection broke (%(default)s)",
@@ -173,17 +172,3 @@ def _add_folder(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _add_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="for programs: JSON, a line an event while it runs")
     return parser
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("it must not be negative")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError("it must not be negative, nor infinite")
-    return number

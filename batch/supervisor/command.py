@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from ..argument_types import seconds, whole
 from .child import start_child
 from .exits import ExitLog
 from .look import Watcher
@@ -44,14 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--limit-per-hour",
-        type=_count,
+        type=whole,
         default=LIMIT_PER_HOUR,
         metavar="N",
         help="give up after so many restarts in an hour (%(default)s)",
     )
     parser.add_argument(
         "--hang-after",
-        type=_seconds,
+        type=seconds,
         default=HANG_AFTER,
         metavar="SECONDS",
         help="a job that shows no progress for so long hangs, as does, after five minutes at most, a server that "
@@ -62,26 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory-limit",
-        type=_count,
+        type=whole,
         metavar="MB",
         help="hold the server, and what it starts, below so much RAM",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="command", help="how the server is started")
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("it must not be negative")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError("it must not be negative, nor infinite")
-    return number
 
 
 def child_environment(ours: Mapping[str, str], marker: RebootMarker) -> dict[str, str]:
