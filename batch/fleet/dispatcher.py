@@ -29,6 +29,9 @@ TICK = 0.5
 HOME_WAIT = 20.0
 """Seconds that a job whose worker has gone waits for it: a nanny brings it back in about one (reference), and at its
 server the job went on meanwhile."""
+GATHER = 10.0
+"""Seconds that jobs wait until each machine which is to come has been looked at: who is there first would else be given
+what fits another better. Workers start within two seconds of each other, on a loaded machine."""
 STOP_WAIT = 30.0
 """Seconds for machines to take their prompts off their servers when the batch is stopped at once."""
 
@@ -98,7 +101,8 @@ class Dispatcher:
                 elif now > stop_until:
                     return "some machines did not confirm in time that they have stopped"
             elif not self._stopping.finish.is_set():
-                self._place(now)
+                if now - self._began > GATHER or not self._roster.joining:
+                    self._place(now)
                 if not self._running and self._deserted(now):
                     return f"no machine has been there for {self._options.ready_budget:.0f} s"
         return ""

@@ -146,8 +146,8 @@ def fits(wish: Wish[J], room: Room) -> bool:
     kind, amount = wish.size
     if amount and kind in room.refuted and amount >= room.refuted[kind]:
         return False
-    if kind in room.proven and amount <= room.proven[kind]:
-        return True
+    if room.name in wish.only or (kind in room.proven and amount <= room.proven[kind]):
+        return True  # what it is held to has had it before: its prompt may be there
     ever, need = room.ever, wish.need_on(room)
     return ever is None or need is None or need <= ever
 
@@ -159,7 +159,8 @@ def fits_tightly(wish: Wish[J], room: Room, rooms: Iterable[Room]) -> bool:
     with little more than its largest picture. On a stock one all of them must have room.
     """
     ever, kind = room.ever, wish.size[0]
-    if ever is None or room.reading is None or room.name in wish.barred or kind in room.refuted:
+    elsewhere = room.name in wish.barred or (wish.only and room.name not in wish.only)
+    if ever is None or room.reading is None or elsewhere or kind in room.refuted:
         return False
     least = wish.least if room.reading.gated else wish.size[1]
     if room.name in wish.foretold:

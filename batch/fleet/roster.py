@@ -81,6 +81,11 @@ class Roster:
             machine.gone_since = now
         return machine
 
+    @property
+    def joining(self) -> bool:
+        """Whether one is to come that has not been looked at yet."""
+        return any(machine.state[0] == JOINING for machine in self.machines.values())
+
     def leave(self, name: str, reason: str, now: float) -> Machine | None:
         """Its worker is gone."""
         machine = self.machines.get(name)

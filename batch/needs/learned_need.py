@@ -64,8 +64,10 @@ class LearnedNeed:
         if cold.total >= NOISE:
             need = expected(cold.total, seen) if seen else int(cold.total * COLD_MARGIN)
             return max(need, cold.largest)
-        if seen:
-            return int(max(grew for _, grew in seen) * MARGIN)
+        if alike := [grew for size, grew in seen or () if size < NOISE]:
+            return int(max(alike) * MARGIN)
+        if seen:  # larger ones only: what they took beside their pictures
+            return max(expected(cold.total, seen), cold.largest)
         return int(cold.total * COLD_MARGIN) or None
 
     def least(self, job: Job) -> int:

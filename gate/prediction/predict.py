@@ -14,7 +14,7 @@ from typing import Any
 
 from .eta import Pace, Sums
 from .family import TIME_GRAIN, WHOLE, Family
-from .features import Features, features_of, likeness
+from .features import CHANNELS, FLOAT, Features, features_of, likeness
 from .fit import Fit
 from .history import OK, Run
 from .history_file import FAMILIES
@@ -50,6 +50,13 @@ measured, and a node that holds its input, its output and a copy between takes 3
 
 UNKNOWN_BYTES = 256 * 1024**2
 """And at least so much: libraries that the first run loads."""
+
+SMALL = 64 * 1024**2
+"""Bytes of arithmetic below which runs say nothing of how a family grows: such clips find room in what the process
+already holds, and their peaks are those of libraries."""
+
+FAR = 2.0
+"""Times the largest run of a family from which one that was only seen so small counts as never seen."""
 
 SECONDS_A_GIGAPIXEL = 20.0
 """Of a prompt that was never seen, for its clips' scaling and encoding: two cores took about 15."""
@@ -130,7 +137,8 @@ class Predictor:
             family = self._families.get(features.family)
             pace = math.exp(self._pace)
             if family is not None and family.runs:
-                return _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
+                told = _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
+                return _told_from_afar(told, features, family) if _is_far(features, family) else told
             like = self._most_like(features)
             if like is not None:
                 return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
@@ -202,6 +210,18 @@ class Predictor:
                 if alike >= best:
                     best, found = alike, family
         return found
+
+
+def _is_far(features: Features, family: Family) -> bool:
+    """Whether a prompt is much larger than all runs of its family, and those were too small to say how it grows."""
+    most = max(run.sizes[1] for run in family.runs) * CHANNELS * FLOAT
+    return most < SMALL < features.arithmetic and features.arithmetic > FAR * most
+
+
+def _told_from_afar(told: Need, features: Features, family: Family) -> Need:
+    """Its tensors, on top of what the small ones took."""
+    ram = max(told.ram, int(family.most_ram + features.arithmetic * TENSORS))
+    return replace(told, ram=ram, ram_mean=ram // 2, ram_low=0, lean=ram, lean_low=0, known=False)
 
 
 def unknown_need(features: Features) -> Need:

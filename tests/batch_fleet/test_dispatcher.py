@@ -206,6 +206,25 @@ def test_a_machine_that_joins_late_is_waited_for(bench, clip, reading):
     assert one.hands.given == [("clip000", "late")]
 
 
+def test_nobody_is_given_a_job_while_a_machine_that_is_to_come_has_not_been_looked_at(bench, clip, reading):
+    one = bench([clip(0), clip(1)])
+    for name in ("a", "b"):
+        one.dispatcher.expect(name, f"http://{name}")
+    one.see("a", reading())
+    one.at[5.0] = lambda: one.see("b", reading(limit=99))
+    assert one.run() == ""
+    assert sorted(machine for _, machine in one.hands.given) == ["a", "b"]
+
+
+def test_a_machine_that_does_not_come_holds_up_the_others_for_a_moment_only(bench, clip, reading):
+    one = bench([clip(0)])
+    for name in ("a", "b"):
+        one.dispatcher.expect(name, f"http://{name}")
+    one.see("a", reading())
+    assert one.run() == ""
+    assert one.hands.given == [("clip000", "a")] and one.now < 30
+
+
 def test_jobs_an_earlier_runner_was_at_go_first_to_the_machines_they_were_on(bench, clip, reading):
     one = bench([clip(n) for n in range(3)], homes={1: "b", 2: "gone"})
     one.see("a", reading(limit=99))

@@ -110,6 +110,12 @@ def test_a_job_that_prediction_says_fits_nowhere_is_tried_on_the_largest_if_its_
     assert nowhere(tight, rooms) == ""
 
 
+def test_a_job_held_to_the_machine_that_had_it_goes_there_again_whatever_it_is_thought_to_need():
+    held = wish("x", 9, least=2 * GIB, size=("clip", 9), only=frozenset({"small"}))
+    assert given([held], [room("large", 10)]) == {}
+    assert given([held], [room("small", 4), room("large", 10)]) == {"x": "small"}
+
+
 def test_a_stock_server_is_tried_only_where_all_pictures_have_room():
     rooms = [room("stock", 10, gated=False)]
     assert given([wish("x", 9, least=int(5 * GIB), size=("clip", int(7.5 * GIB)))], rooms) == {"x": "stock"}

@@ -134,6 +134,15 @@ def test_need_is_never_less_than_the_largest_picture():
     assert need(job(1)) == TARGET
 
 
+def test_a_thumbnail_is_not_taken_to_need_what_a_large_clip_of_its_workflow_took():
+    need = LearnedNeed(probe=lambda _: None)
+    large, thumbnail = job(0), job(1, frames=2)
+    need.learn(large, need.size(large)[1] + 50 * 1024**2)
+    assert need(thumbnail) == need.size(thumbnail)[1] + 50 * 1024**2
+    need.learn(thumbnail, 1000)
+    assert need(thumbnail) == 1100
+
+
 def test_a_workflow_without_large_pictures_is_learned_in_bytes():
     need = LearnedNeed(probe=lambda _: None)
     text = Job(0, "text", {"1": node("KSampler", seed=1)})

@@ -53,6 +53,17 @@ def test_one_run_is_enough_to_know_the_family_and_a_larger_one_needs_more():
     assert predictor.need_of(of_size(40)).ram > 2.5 * predictor.need_of(of_size(10)).ram_mean
 
 
+def test_runs_of_thumbnails_say_nothing_of_a_large_clip():
+    # Five clips of 20 MB of pictures; but the first found room in what the process already held.
+    predictor = taught([1.7] * 5, lambda mpx: 0)
+    predictor.learn(run(of_size(1.7), 36e6))
+    large = of_size(45)
+    need = predictor.need_of(large)
+    assert not need.known and need.ram > large.arithmetic
+    predictor.learn(run(large, 2 * large.arithmetic))
+    assert predictor.need_of(large).known
+
+
 def test_few_runs_take_more_than_was_expected_and_not_next_to_none_at_any_price():
     random.seed(3)
     under, predictor = 0, Predictor()
