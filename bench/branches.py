@@ -22,7 +22,8 @@ def by_room(report: dict[str, Any]) -> dict[str, float]:
     """Share of statements and branches that were reached, of what `coverage json` tells."""
     found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for name, told in report["files"].items():
-        room, summary = Path(name).parts[-2], told["summary"]
+        room = next((part for part in Path(name).parts if part in ROOMS), "")
+        summary = told["summary"]
         found[room][0] += summary["covered_lines"] + summary.get("covered_branches", 0)
         found[room][1] += summary["num_statements"] + summary.get("num_branches", 0)
     return {room: found[room][0] / max(1, found[room][1]) for room in ROOMS}
