@@ -20,7 +20,6 @@ In the rows "(a) waits" and "(b) waits" that prompt is queued already, held by a
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import platform
@@ -39,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from answer_times import Probe, percentile
 
 from resource_gate.batch.local.find_comfyui import PATH_VARIABLE, ComfyUI, find_comfyui
 from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
@@ -52,7 +52,6 @@ Graph = dict[str, Any]
 
 FRAMES = 179
 """640×360 and scaled to 1280×720, float32: 2.3 GB together, in powers of 1024."""
-PROBE_INTERVAL = 0.01
 SETTLED = 1.5
 """Seconds without a change of more than 1 MB after which nothing more is coming free."""
 CHANGED_WIDTH = 1264
@@ -92,49 +91,11 @@ VARIANTS = (
 )
 
 
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
 def anonymous(pid: int) -> int:
     """Bytes of anonymous memory of a process, as the kernel tells anybody."""
     found = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024
-
-
-class Probe:
-    """A thread that asks `GET /queue` each 10 ms on one connection: (second it asked, seconds until the answer)."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._stop = threading.Event()
-        self.answers: list[tuple[float, float]] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Probe:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._connection.close()
-
-    def _run(self) -> None:
-        self._ask()  # connects: not what is measured
-        while not self._stop.wait(PROBE_INTERVAL):
-            asked = time.monotonic()
-            self._ask()
-            self.answers.append((asked, time.monotonic() - asked))
-
-    def _ask(self) -> None:
-        self._connection.request("GET", "/queue")
-        self._connection.getresponse().read()
-
-    def slowest(self, begin: float, end: float) -> float:
-        """Milliseconds of the slowest answer that was under way between two moments."""
-        return max((took for asked, took in self.answers if asked + took >= begin and asked <= end), default=0.0) * 1000
 
 
 @dataclass(frozen=True)

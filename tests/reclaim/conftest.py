@@ -12,6 +12,11 @@ import pytest
 
 from resource_gate.monitor.readings import Level
 from resource_gate.reclaim.host import CachedOutput, LoadedModel, Place
+from resource_gate.reclaim.temp import TempCleaner
+from resource_gate.reclaim.temp_files import open_files
+from resource_gate.settings import Reclaim
+
+from .temp_tree import Wall
 
 
 class Clock:
@@ -186,3 +191,22 @@ def host() -> FakeHost:
 def fakes() -> Any:
     """The classes, for tests that need several."""
     return SimpleNamespace(Clock=Clock, Memory=Memory, FakeRung=FakeRung, FakeHost=FakeHost)
+
+
+@pytest.fixture
+def wall():
+    return Wall()
+
+
+@pytest.fixture
+def temp(temp_host):
+    return temp_host.temp
+
+
+@pytest.fixture
+def build(temp_host, clock, wall):
+    def make(opened=open_files, **settings):
+        reclaim = Reclaim(**settings)
+        return TempCleaner(temp_host, lambda: reclaim, opened=opened, now=wall, clock=clock)
+
+    return make
