@@ -40,7 +40,7 @@ BENCHES = (
     Bench("sample", "python bench/sample.py", 3),
     Bench("react", "python bench/react.py", 4),
     Bench("chaos", "python bench/chaos.py", 6),
-    Bench("chaos_embedded", "python bench/chaos.py --host embedded --jobs 1000 --kills 200", 30),
+    Bench("chaos_embedded", "python bench/chaos.py --host embedded --jobs 1000 --kills 200 --frames 33", 30),
     Bench("oom_kill", "python bench/oom_kill.py", 1),
     Bench("live", "python bench/by_test.py tests/live tests/compat", 8),
     Bench("browser", "python bench/by_test.py tests/browser", 3),
