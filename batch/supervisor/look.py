@@ -21,6 +21,9 @@ server held before that is what it is measured against. A refused connection cos
 YOUNG_LOOKS = 40
 """So many looks after the first answer come as often: in a life that ends soon, each job that it ended is to be known,
 for work that goes on is what lets the next start come at once."""
+STOCK_LOOKS = 20
+"""So many looks a server that told nothing of Resource Gate is asked for its queue alone; then for all again: that may
+have been a proxy's answer, or an error of a moment."""
 LOOK_TIMEOUT = 10.0
 """Seconds for one answer: event loops were measured to stall for 1.3 s, ten leaves room for a busy disk."""
 FREE_TIMEOUT = 60.0
@@ -158,14 +161,14 @@ class Watcher:
 
     def _run(self) -> None:
         try:
-            stock, interval, young = False, min(self._interval, LOOK_AT_FIRST), YOUNG_LOOKS
+            stock, interval, young = 0, min(self._interval, LOOK_AT_FIRST), YOUNG_LOOKS
             while not self._stop.wait(interval):
                 freed = self._free.is_set() and self._ask_to_free()
-                look = look_at(self._client, stock=stock)
-                # A server does not change in this in one life, and need not be asked each time for what it has not.
-                stock = look.answer is Answer.STOCK
+                look = look_at(self._client, stock=stock > 0)
+                # It need not be asked each time for what it has not.
+                stock = (stock or STOCK_LOOKS + 1) - 1 if look.answer is Answer.STOCK else 0
                 young -= look.answer is Answer.GATE
-                if stock or young <= 0:
+                if look.answer is Answer.STOCK or young <= 0:
                     interval = self._interval
                 self._looks.put(replace(look, freed=freed))
         except Exception:  # a thread's boundary: said, and the process itself is watched on

@@ -7,7 +7,7 @@ import pytest
 
 from resource_gate.batch.client import Client
 from resource_gate.batch.local.server_process import free_port
-from resource_gate.batch.supervisor.look import Answer, Look, Watcher, look_at
+from resource_gate.batch.supervisor.look import STOCK_LOOKS, Answer, Look, Watcher, look_at
 
 STATUS = {
     "level": "emergency",
@@ -80,7 +80,17 @@ def test_a_watcher_looks_until_it_is_stopped(fake_comfyui):
     watcher = Watcher(fake_comfyui.url, interval=0.01)
     assert {look.answer for look in looks(watcher, 3)} == {Answer.STOCK}
     watcher.stop()
-    assert sum(path == "/resource_gate/status" for _, path, _ in fake_comfyui.received) == 1
+
+
+def test_a_stock_server_is_asked_now_and_then_whether_it_has_the_gate_after_all(fake_comfyui):
+    watcher = Watcher(fake_comfyui.url, interval=0.01)
+    assert {look.answer for look in looks(watcher, STOCK_LOOKS)} == {Answer.STOCK}
+    fake_comfyui.answers["/resource_gate/status"] = (200, STATUS)
+    while looks(watcher, 1)[-1].answer is Answer.STOCK:
+        pass
+    watcher.stop()
+    paths = [path for _, path, _ in fake_comfyui.received]
+    assert paths[1 : paths.index("/resource_gate/status", 1)] == ["/queue"] * (STOCK_LOOKS + 1)
 
 
 def test_a_server_that_comes_up_is_looked_at_more_often_until_it_answers(fake_comfyui):
