@@ -127,7 +127,7 @@ class DaskTransport:
 
     def _send(self, lease: str, job: Job, address: str, first_attempt: int) -> None:
         if not address:
-            self._break(lease, "its machine has just left")
+            self._break(lease, "its machine has just left", reached=False)
             return
         files: list[str] = []
         try:
@@ -242,9 +242,9 @@ class DaskTransport:
         if self._close(lease):
             self._inbox.put(Ended(lease, result))
 
-    def _break(self, lease: str, reason: str) -> None:
+    def _break(self, lease: str, reason: str, *, reached: bool = True) -> None:
         if self._close(lease):
-            self._inbox.put(Broken(lease, reason))
+            self._inbox.put(Broken(lease, reason, reached))
 
     def _told(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, told = event

@@ -193,7 +193,9 @@ class Dispatcher:
         machine = self._roster.machines[job.machine]
         machine.lease = None
         job.home, job.home_until = machine.name, now + self._home_wait
-        job.moves += 1
+        job.moves += message.reached
+        if not message.reached:  # the word of that is on its way
+            self._roster.leave(machine.name, message.reason, now)
         self._tell(event("note", text=f"{job.job.name}: {message.reason}"))
         if job.moves > self._most_moves():
             text = f"its workers ended {job.moves} times, the last one on {machine.name}: {message.reason}"

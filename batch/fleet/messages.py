@@ -46,10 +46,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Broken:
-    """Nobody knows what became of a job: its worker ended, or the way to it broke."""
+    """Nobody knows what became of a job: its worker ended, or the way to it broke.
+
+    Attributes:
+        reached: whether it may have reached its machine; else that had left before, and the job has lost nothing.
+    """
 
     lease: str
     reason: str
+    reached: bool = True
 
 
 @dataclass(frozen=True)

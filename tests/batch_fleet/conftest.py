@@ -141,8 +141,8 @@ class Bench:
     def failed(self, lease: str, kind: str, error: str) -> None:
         self.hands.inbox.put(Ended(lease, JobResult(False, kind, error)))
 
-    def broken(self, lease: str, reason: str = "its worker process ended") -> None:
-        self.hands.inbox.put(Broken(lease, reason))
+    def broken(self, lease: str, reason: str = "its worker process ended", *, reached: bool = True) -> None:
+        self.hands.inbox.put(Broken(lease, reason, reached))
 
     def told(self, lease: str, **event: Any) -> None:
         self.hands.inbox.put(Told(lease, event))

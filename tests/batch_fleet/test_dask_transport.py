@@ -200,7 +200,7 @@ def test_an_error_of_the_task_itself_ends_the_job_with_it(way):
 
 def test_a_job_for_a_machine_that_has_just_left_is_broken(way):
     way.transport.give("lease", Job(0, "clip", {}), "a", 1)
-    assert way.next(Broken) == Broken("lease", "its machine has just left")
+    assert way.next(Broken) == Broken("lease", "its machine has just left", reached=False)
 
 
 def test_dropping_a_job_has_its_worker_stop_it(way):

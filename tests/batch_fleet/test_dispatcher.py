@@ -94,6 +94,22 @@ def test_a_job_whose_workers_keep_ending_is_given_up_with_the_reason(bench, clip
     assert one.rows()["clip001"]["state"] == "done"
 
 
+def test_a_job_that_never_reached_a_machine_is_not_given_up_however_often_that_happens(bench, clip, reading):
+    one = bench([clip(0)])
+
+    def answer(lease, job, machine):
+        if len(one.hands.given) < 20:
+            one.broken(lease, "its machine has just left", reached=False)
+            one.see("a", reading())
+        else:
+            one.done(lease, job, machine)
+
+    one.hands.answer = answer
+    one.see("a", reading())
+    assert one.run() == ""
+    assert one.rows()["clip000"]["state"] == "done"
+
+
 def test_what_ran_out_of_memory_goes_to_a_larger_machine_and_its_like_never_back(bench, clip, reading):
     one = bench([clip(n, frames=24) for n in range(3)])
 
