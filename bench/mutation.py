@@ -25,7 +25,12 @@ MODULES = {
     "ladder": (["reclaim/ladder.py"], ["tests/reclaim/test_ladder_edges.py", "tests/reclaim/test_ladder.py"]),
     "journal": (
         ["gate/journal/journal.py"],
-        ["tests/gate/test_journal.py", "tests/gate/test_journal_edges.py", "tests/gate/test_journal_file.py"],
+        [
+            "tests/gate/test_journal.py",
+            "tests/gate/test_journal_edges.py",
+            "tests/gate/test_journal_file.py",
+            "tests/gate/test_journal_note.py",
+        ],
     ),
 }
 """Name → what is changed, and the tests that are to notice."""
