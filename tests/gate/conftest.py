@@ -89,8 +89,14 @@ class Machine:
             clock=self.clock,
             wall=self.wall,
         )
+        self.free = 0
+        """Bytes of the process that lie free inside its heap."""
         self.brake = Brake(
-            self.ladder, self.read, lambda: self.settings, peak=self.peak, resident=lambda: self.resident
+            *(self.ladder, self.read, lambda: self.settings),
+            peak=self.peak,
+            resident=lambda: self.resident,
+            free_in_heap=lambda anonymous: self.free,
+            clock=self.clock,
         )
 
     def read(self) -> MemoryReading:
