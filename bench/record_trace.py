@@ -1,17 +1,20 @@
 """Records a trace for `predict.py`: short video workflows of core nodes, of mixed sizes, on real ComfyUI.
 
     python bench/record_trace.py --runs 40 --seconds 170 --seed 1 --append
+    python bench/record_trace.py --again bench/data/comfyui_trace.jsonl.gz --to new.jsonl.gz
 
 One server with the extension and an empty history, one prompt after another, of the kinds in `trace_workflows.py`. A
 row holds the graph, what the extension measured of the run (peak above base, seconds, by node), and, measured from
 outside each 5 ms, the server's anonymous bytes before and at the peak. Short calls with --append and another --seed add
-up to one trace; each restarts ComfyUI. A call that is ended keeps the runs that it has.
+up to one trace; each restarts ComfyUI. A call that is ended keeps the runs that it has. With --again the graphs of a
+trace are run anew, in their order, as when what is measured of a run has changed; --skip passes over its first so many.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import random
 import signal
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +79,11 @@ def record(server: ServerProcess, graph: dict[str, Any]) -> dict[str, Any] | Non
     return {"graph": graph, **kept, "outside": {"before": watch.before, "peak": watch.peak}}
 
 
+def recorded(trace: Path) -> list[dict[str, Any]]:
+    """The graphs of a trace."""
+    return [json.loads(line)["graph"] for line in gzip.decompress(trace.read_bytes()).splitlines()]
+
+
 def keep(to: Path, rows: list[dict[str, Any]], append: bool) -> int:
     """Write them; how many the file holds then."""
     old = gzip.decompress(to.read_bytes()).decode() if append and to.exists() else ""
@@ -92,6 +101,8 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=sorted(KINDS), help="only these kinds of workflow")
     parser.add_argument("--append", action="store_true")
     parser.add_argument("--to", type=Path, default=TRACE)
+    parser.add_argument("--again", type=Path, metavar="TRACE", help="the graphs of this trace instead of new ones")
+    parser.add_argument("--skip", type=int, default=0, help="so many graphs of it, the first")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     finding = find_comfyui()
@@ -100,6 +111,9 @@ def main() -> int:
         return 2
     rng = random.Random(options.seed)
     kinds = [KINDS[name] for name in options.kind or KINDS]
+    graphs: Iterable[dict[str, Any]] = (rng.choice(kinds)(rng, i + 1000 * options.seed) for i in itertools.count())
+    if options.again is not None:
+        graphs = recorded(options.again)[options.skip :]
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
@@ -108,8 +122,8 @@ def main() -> int:
         spec = ServerSpec(finding.comfyui, models=folder / "models")
         try:
             with ServerProcess(spec, folder / "server") as server:
-                for index in range(options.runs):
-                    row = record(server, rng.choice(kinds)(rng, index + 1000 * options.seed))
+                for graph in itertools.islice(graphs, options.runs):
+                    row = record(server, graph)
                     if row is not None:
                         rows.append(row)
                     if time.monotonic() - began > options.seconds:
