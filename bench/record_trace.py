@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,14 @@ from trace_workflows import KINDS
 from resource_gate.batch.local.find_comfyui import find_comfyui
 from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 from resource_gate.batch.trial.random_weights import VAE_FILE, vae_shapes, write_model
+from resource_gate.gate.prediction.features import features_of
 from resource_gate.gate.prediction.history_file import FILE
 
 TRACE = Path(__file__).parent / "data" / "comfyui_trace.jsonl.gz"
 LOOK = 0.005
+
+SETTLED = 8.0
+"""Seconds: more than there are between two looks of the sampler at rest."""
 
 
 class Watch(threading.Thread):
@@ -62,21 +67,42 @@ class Watch(threading.Thread):
 
 
 def record(server: ServerProcess, graph: dict[str, Any]) -> dict[str, Any] | None:
-    history = server.base / "user" / "__resource_gate" / FILE
-    before = history.read_text("utf-8").count("\n") if history.exists() else 0
     watch = Watch(server.child.process.pid)
     watch.start()
     prompt_id = server.client.submit(graph)
     while (end := server.client.history(prompt_id)) is None:
         time.sleep(0.01)
     watch.stop()
-    lines = history.read_text("utf-8").splitlines() if end.ok else []
-    if len(lines) <= before:
-        print(f"not taken: {end.reason if not end.ok else 'most of it came from the cache'}", flush=True)
+    if not end.ok:
+        print(f"not taken: {end.reason}", flush=True)
         return None
-    run = json.loads(lines[-1])
-    kept = {name: run[name] for name in ("ram", "seconds", "cold", "share", "nodes", "family")}
-    return {"graph": graph, **kept, "outside": {"before": watch.before, "peak": watch.peak}}
+    return {"graph": graph, "outside": {"before": watch.before, "peak": watch.peak}}
+
+
+def measured(rows: list[dict[str, Any]], history: Path) -> list[dict[str, Any]]:
+    """The rows with what the extension measured; without those of which it kept nothing: most came from the cache."""
+    lines = history.read_text("utf-8").splitlines() if history.exists() else []
+    runs = deque(json.loads(line) for line in lines)
+    found = []
+    for row in rows:
+        features = features_of(row["graph"])
+        if runs and (runs[0]["family"], tuple(runs[0]["sizes"])) == (features.family, features.sizes):
+            run = runs.popleft()
+            kept = {name: run[name] for name in ("ram", "seconds", "cold", "share", "nodes", "family")}
+            found.append({"graph": row["graph"], **kept, "outside": row["outside"]})
+    if runs:  # one, where the recording was ended in the midst of a run
+        print(f"{len(runs)} runs of {history.name} are of none of the prompts that ended", flush=True)
+    return found
+
+
+def settle(history: Path) -> None:
+    """Wait until short runs, which are written at the sampler's next look, are in the file."""
+    size, since = -1, time.monotonic()
+    while time.monotonic() - since < SETTLED:
+        now = history.stat().st_size if history.exists() else 0
+        if now != size:
+            size, since = now, time.monotonic()
+        time.sleep(0.2)
 
 
 def recorded(trace: Path) -> list[dict[str, Any]]:
@@ -120,6 +146,7 @@ def main() -> int:
         folder = Path(name)
         write_model(folder / "models" / "vae" / VAE_FILE, vae_shapes(), "F32")
         spec = ServerSpec(finding.comfyui, models=folder / "models")
+        history = folder / "server" / "user" / "__resource_gate" / FILE
         try:
             with ServerProcess(spec, folder / "server") as server:
                 for graph in itertools.islice(graphs, options.runs):
@@ -128,7 +155,9 @@ def main() -> int:
                         rows.append(row)
                     if time.monotonic() - began > options.seconds:
                         break
+                settle(history)
         finally:
+            rows = measured(rows, history)
             count = keep(options.to, rows, options.append)
     print(f"{len(rows)} runs in {time.monotonic() - began:.0f} s; {count} in {options.to.name}")
     return 0

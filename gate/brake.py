@@ -15,7 +15,7 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import NodeStart
-from .job_meter import JobMeter
+from .job_meter import NOISE, JobMeter
 from .need import NodeNeeds, arithmetic_need
 
 
@@ -105,7 +105,8 @@ class Brake:
         done: bytes of cached outputs of the running prompt that no later node needs. On the worker, between nodes.
         glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
         roomy: whether it surely is not short with so many bytes more; reads nothing.
-        free_in_heap: of so many anonymous bytes of this process, those that lie free inside its heap.
+        free_in_heap: of so many anonymous bytes of this process, those that lie free inside its heap; and whether that
+            is worth a millisecond.
     """
 
     def __init__(
@@ -119,11 +120,13 @@ class Brake:
         done: Callable[[], int] = lambda: 0,
         glance: Callable[[int], MemoryReading] | None = None,
         roomy: Callable[[int], bool] = lambda ahead: False,
-        free_in_heap: Callable[[int], int] = lambda anonymous: 0,
+        free_in_heap: Callable[[int, bool], int] = lambda anonymous, worth: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ladder = ladder
         self._free_in_heap = free_in_heap
+        self._weighty = True
+        """Whether the last job took so much that what the next one takes is worth a look."""
         self._held_at: tuple[Resident | None, int] = (None, 0)
         """The process as its heap was looked at last, and what lay free there."""
         self._glance = glance or (lambda ahead: read())
@@ -194,6 +197,7 @@ class Brake:
             self._pass_over()
         else:
             self._read_passed_over()
+            self._weighty = self._weighty or arithmetic >= NOISE
             base = self._between()
             held = self._held(base)
             self.meter.boundary(held)
@@ -210,6 +214,7 @@ class Brake:
         self._read_passed_over()
         now = self._between()
         self.meter.end(self._held(now))
+        self._weighty = self.meter.ram >= NOISE
         self.job_peak = self.job_peak.including(now.rss, {})
 
     def _pass_over(self) -> None:
@@ -247,7 +252,7 @@ class Brake:
     def _held(self, now: Resident) -> int:
         """Anonymous bytes in use at this moment, between two nodes: what lies free inside the heap is nobody's."""
         if self._held_at[0] is not now:
-            self._held_at = now, self._free_in_heap(now.anonymous)
+            self._held_at = now, self._free_in_heap(now.anonymous, self._weighty)
         return now.anonymous - self._held_at[1]
 
     def _held_at_peak(self, peak: int, now: Resident) -> int:

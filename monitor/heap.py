@@ -50,11 +50,12 @@ class HeapState(NamedTuple):
 HeapLook = Callable[[], HeapState]
 
 
-def glibc_heap(load: Callable[[], Any] = lambda: ctypes.CDLL(None)) -> HeapLook | None:
+def glibc_heap(load: Callable[[], Any] = lambda: ctypes.PyDLL(None)) -> HeapLook | None:
     """What `mallinfo2` tells, of all arenas; None where the C library has none (musl, macOS, Windows, glibc < 2.33).
 
     Args:
-        load: opens the C library.
+        load: opens the C library. The interpreter's lock is kept meanwhile: to get it back from a busy thread may take
+            5 ms, and a look takes less than 1.
     """
     try:
         mallinfo2 = load().mallinfo2
@@ -101,11 +102,14 @@ def heap_slack(anonymous: int, use: HeapUse | None = None) -> int | None:
     return None if use is None else max(0, anonymous - use())
 
 
-REST = 100.0
-"""Times as long as a look took, for which there is no other: `mallinfo2` walks all free pieces of the heap, which took
-2 µs with a few of them and 100 ms with 200 000."""
+REST = 1000.0
+"""Times as long as a look took, for which there is no other …"""
 
-LONG = 0.0002
+PATIENCE = 0.003
+"""… unless it is worth as much as so many seconds. `mallinfo2` walks all free pieces of the heap: that took 2 µs with a
+few of them, 0.7 ms in a ComfyUI, and 100 ms with 200 000."""
+
+LONG = 0.00005
 """Seconds of a look below which the next one need not wait."""
 
 
@@ -119,25 +123,38 @@ class FreeInHeap:
     Args:
         look: at the heap; None where it tells nothing.
         clock: seconds.
+        effort: seconds of this thread on a processor: on a busy machine a look takes longer and costs the same.
     """
 
-    def __init__(self, look: HeapLook | None, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        look: HeapLook | None,
+        clock: Callable[[], float] = time.monotonic,
+        effort: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._look = look
         self._clock = clock
+        self._effort = effort
         self._others = 0
         self._last = 0
+        self._took = 0.0
         self._not_before = 0.0
 
-    def __call__(self, anonymous: int) -> int:
-        """Of so many anonymous bytes, as read a moment ago; as the last look told, while looks take long."""
+    def __call__(self, anonymous: int, worth: bool = False) -> int:
+        """Of so many anonymous bytes, as read a moment ago; as the last look told, where another would cost too much.
+
+        Args:
+            worth: something large is about to run, or has: a look may cost `PATIENCE`.
+        """
         if self._look is None:
             return 0
-        began = self._clock()
-        if began >= self._not_before:
+        now = self._clock()
+        if now >= self._not_before or (worth and self._took <= PATIENCE):
+            began = self._effort()
             handed_out, free = self._look()
-            took = self._clock() - began
-            if took > LONG:
-                self._not_before = began + took * (1.0 + REST)
+            self._took = self._effort() - began
+            if self._took > LONG:
+                self._not_before = now + self._took * REST
             self._others = max(self._others, anonymous - handed_out - free)
             self._last = max(0, anonymous - handed_out - self._others)
         return min(self._last, anonymous)

@@ -95,7 +95,7 @@ class Machine:
             *(self.ladder, self.read, lambda: self.settings),
             peak=self.peak,
             resident=lambda: self.resident,
-            free_in_heap=lambda anonymous: self.free,
+            free_in_heap=lambda anonymous, worth: self.free,
             clock=self.clock,
         )
 
