@@ -45,7 +45,7 @@ LENT = 1.2
 """On what is lent."""
 
 LENDING = 3
-"""Runs from which a family lends to a prompt without models: of those, arithmetic tells more than a line through two."""
+"""Runs from which a family lends to a prompt without models: arithmetic tells more than a line through two."""
 
 TENSORS = 2.5
 """Peak of a prompt that was never seen, in sizes of the tensors its nodes make: of core nodes' clips 1.1–2.2 were
