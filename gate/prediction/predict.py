@@ -44,9 +44,6 @@ SIMILAR = 0.5
 LENT = 1.2
 """On what is lent."""
 
-LENDING = 3
-"""Runs from which a family lends to a prompt without models: arithmetic tells more than a line through two."""
-
 TENSORS = 2.5
 """Peak of a prompt that was never seen, in sizes of the tensors its nodes make: of core nodes' clips 1.1–2.2 were
 measured, and a node that holds its input, its output and a copy between takes 3 of its own."""
@@ -153,7 +150,7 @@ class Predictor:
                 small = not features.models and 0 < features.largest * CHANNELS * FLOAT <= ON_THE_HEAP
                 return replace(told, small=True) if small else told
             like = self._most_like(features)
-            if like is not None and (features.models or len(like.runs) >= LENDING):
+            if like is not None:
                 return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0

@@ -8,7 +8,7 @@ from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.prediction.features import Features, features_of
 from resource_gate.gate.prediction.fit import Fit, Row, below_normal, normal
 from resource_gate.gate.prediction.history import DIED, MEMORY, Run
-from resource_gate.gate.prediction.predict import Predictor, unknown_need
+from resource_gate.gate.prediction.predict import Predictor
 
 GB = 1024**3
 MPX = 1e6
@@ -124,17 +124,6 @@ def test_a_similar_family_lends_what_it_knows():
     predictor = taught([10, 20, 30], lambda mpx: 10 * GB)
     need = predictor.need_of(of_size(20, "other"))
     assert not need.known and need.ram > 10 * GB
-
-
-def test_a_family_that_was_seen_twice_lends_only_where_weights_may_be_what_counts():
-    predictor = taught([10, 20], lambda mpx: 10 * GB)
-    assert predictor.need_of(of_size(20, "other")) == unknown_need(of_size(20, "other"))
-    taught([10, 20], lambda mpx: 10 * GB, predictor)
-    assert predictor.need_of(of_size(20, "other")).ram > 10 * GB
-    models = ("a.safetensors", "b.safetensors")
-    weighty = Predictor()
-    weighty.learn(run(of_size(20, "m", models), 10 * GB))
-    assert weighty.need_of(of_size(20, "other", models)).ram > 10 * GB
 
 
 def test_models_that_nobody_has_seen_are_taken_to_be_as_large_as_the_largest():
