@@ -182,3 +182,25 @@ def test_where_nobody_tells_what_is_free_in_the_heap_it_is_the_growth_of_the_pro
     worker._tell = lambda: (Worker._tell(worker), setattr(machine, "free", 0))
     worker._tell()
     assert worker.run(800 * MB) == 300 * MB
+
+
+def test_between_jobs_that_take_next_to_nothing_no_look_into_the_heap_may_take_long(machine):
+    worker = Worker(machine, resident=900 * MB, free=0)
+    worker.run(1 * MB)
+    machine.worth.clear()
+    worker.run(1 * MB)
+    assert machine.worth and not any(machine.worth)
+    worker.run(36 * MB)
+    machine.worth.clear()
+    worker.run(1 * MB)
+    assert machine.worth and all(machine.worth)
+
+
+def test_before_a_node_that_makes_much_a_look_into_the_heap_may_take_its_time(machine):
+    worker = Worker(machine, resident=900 * MB, free=0)
+    worker.run(1 * MB)
+    machine.worth.clear()
+    machine.clock.now += 1
+    machine.resident = ProcessReading(rss=901 * MB, peak=901 * MB, anonymous=901 * MB)
+    machine.brake.before_node(node(images=image(0.1)))
+    assert machine.worth == [True]
