@@ -31,7 +31,7 @@ from .gate.stuck import StuckWatch
 from .host.protocol import Host
 from .instance import set_running
 from .monitor.build import build_sampler
-from .monitor.heap import heap_slack
+from .monitor.heap import FreeInHeap, glibc_heap, heap_slack
 from .monitor.history import History
 from .monitor.level import entry_of
 from .monitor.peak import PeakMeter
@@ -111,6 +111,7 @@ class Extension:
         self.prediction = Prediction(
             host.data_folder, lambda: self.settings, gpus=self._held.gpu_names, died=self._died_with
         )
+        free_in_heap = FreeInHeap(glibc_heap())
         glance = SteadyReading(self._ram.read, lambda limit: entry_of(Level.WARNING, limit, self.settings.ram))
         self.gate = Gate(
             Admission(
@@ -121,6 +122,7 @@ class Extension:
                 changed=self._gate_changed,
                 glance=glance,
                 roomy=glance.roomy,
+                free_in_heap=lambda: free_in_heap(self._process.anonymous_rss()),
             ),
             Brake(
                 self.ladder,
@@ -131,6 +133,7 @@ class Extension:
                 done=self._held.outputs_done,
                 glance=glance,
                 roomy=glance.roomy,
+                free_in_heap=free_in_heap,
             ),
             BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
             self.journal,

@@ -18,7 +18,18 @@ from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
 from .prediction.predict import Need
-from .room import Forecast, NoForecast, cannot_fit, fits, hopeless, known_need, lacking, may_run_short, shortage_for
+from .room import (
+    Forecast,
+    NoForecast,
+    beyond_the_heap,
+    cannot_fit,
+    fits,
+    hopeless,
+    known_need,
+    lacking,
+    may_run_short,
+    shortage_for,
+)
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +82,7 @@ class Admission:
         changed: called with each new state.
         glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
         roomy: whether it surely is not short with so many bytes more; reads nothing.
+        free_in_heap: bytes of this process that lie free inside its heap.
     """
 
     def __init__(
@@ -83,6 +95,7 @@ class Admission:
         changed: Callable[[GateState], None] = lambda state: None,
         glance: Callable[[int], MemoryReading] | None = None,
         roomy: Callable[[int], bool] = lambda ahead: False,
+        free_in_heap: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -90,6 +103,7 @@ class Admission:
         self._read = read
         self._glance = glance or (lambda ahead: read())
         self._roomy = roomy
+        self._free_in_heap = free_in_heap
         self._settings = settings
         self._forecast = forecast or NoForecast()
         self._warned: deque[str] = deque(maxlen=REMEMBERED_WARNINGS)
@@ -145,6 +159,10 @@ class Admission:
         reading = self._read() if self._wait is not None else self._glance(ahead)
         if self._fits(reading, settings, need):
             return self._start()
+        if need is not None and need.small:
+            need = beyond_the_heap(need, self._free_in_heap())
+            if self._fits(reading, settings, need):
+                return self._start()
         if self._wait is None:
             reading = self._free(job, reading, settings, need)
             end = self._too_large(job, reading, settings, need)

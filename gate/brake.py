@@ -15,7 +15,7 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import NodeStart
-from .job_meter import JobMeter
+from .job_meter import NOISE, JobMeter
 from .need import NodeNeeds, arithmetic_need
 
 
@@ -90,6 +90,8 @@ class _Running:
     kind: str
     arithmetic: int
     base: Resident
+    held: int
+    """Of its anonymous bytes, those in use."""
     done: int
     """Bytes of outputs that no later node needs, as it begins."""
 
@@ -103,6 +105,8 @@ class Brake:
         done: bytes of cached outputs of the running prompt that no later node needs. On the worker, between nodes.
         glance: as `read`, or as it was a moment ago where memory cannot be short with so many bytes more by now.
         roomy: whether it surely is not short with so many bytes more; reads nothing.
+        free_in_heap: of so many anonymous bytes of this process, those that lie free inside its heap; and whether that
+            is worth a millisecond.
     """
 
     def __init__(
@@ -116,9 +120,15 @@ class Brake:
         done: Callable[[], int] = lambda: 0,
         glance: Callable[[int], MemoryReading] | None = None,
         roomy: Callable[[int], bool] = lambda ahead: False,
+        free_in_heap: Callable[[int, bool], int] = lambda anonymous, worth: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ladder = ladder
+        self._free_in_heap = free_in_heap
+        self._weighty = True
+        """Whether the last job took so much that what the next one takes is worth a look."""
+        self._held_at: tuple[Resident | None, int] = (None, 0)
+        """The process as its heap was looked at last, and what lay free there."""
         self._glance = glance or (lambda ahead: read())
         self._roomy = roomy
         self._clock = clock
@@ -159,7 +169,7 @@ class Brake:
         self._running = None
         self.job_peak = JobPeak()
         self.ran = set()
-        self.meter.start(self._between().anonymous)
+        self.meter.start(self._held(self._between()))
         self._passed_over = self._counting = False
         if self._peak.vram:  # there are devices: what is in use on them now is what a peak of no work tells
             self._peak.start(self._between())
@@ -187,11 +197,13 @@ class Brake:
             self._pass_over()
         else:
             self._read_passed_over()
+            self._weighty = self._weighty or arithmetic >= NOISE
             base = self._between()
-            self.meter.boundary(base.anonymous)
+            held = self._held(base)
+            self.meter.boundary(held)
             # Looking into the outputs costs 0.1 ms: nothing to a node that makes hundreds of megabytes.
             done = self._done() if max(arithmetic, self.meter.ram) >= HEAVY else 0
-            self._running = _Running(node.class_type, arithmetic, base, done)
+            self._running = _Running(node.class_type, arithmetic, base, held, done)
             self._counting = True
             self._peak.start(base)
         self._looked = None
@@ -201,14 +213,17 @@ class Brake:
         self.node_ended()
         self._read_passed_over()
         now = self._between()
-        self.meter.end(now.anonymous)
+        self.meter.end(self._held(now))
+        self._weighty = self.meter.ram >= NOISE
         self.job_peak = self.job_peak.including(now.rss, {})
 
     def _pass_over(self) -> None:
         self._passed_over = True
         if not self._counting:
             self._counting = True
-            self._peak.start(self._between())
+            now = self._between()
+            self.meter.boundary(self._held(now))
+            self._peak.start(now)
 
     def _read_passed_over(self) -> None:
         if not self._passed_over:
@@ -218,7 +233,7 @@ class Brake:
         now = self._between()
         self.job_peak = self.job_peak.including(peak, self._peak.vram)
         if peak:
-            self.meter.peak(peak - (now.rss - now.anonymous))
+            self.meter.peak(self._held_at_peak(peak - (now.rss - now.anonymous), now))
 
     def node_ended(self) -> None:
         """Learn from the node that ran last."""
@@ -232,7 +247,21 @@ class Brake:
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
             mapped = now.rss - now.anonymous
             self._needs.learn(ran.kind, ran.arithmetic, peak - mapped - ran.base.anonymous)
-            self.meter.node(ran.kind, ran.base.anonymous, peak - mapped, ran.arithmetic, ran.done)
+            self.meter.node(ran.kind, ran.held, self._held_at_peak(peak - mapped, now), ran.arithmetic, ran.done)
+
+    def _held(self, now: Resident) -> int:
+        """Anonymous bytes in use at this moment, between two nodes: what lies free inside the heap is nobody's."""
+        if self._held_at[0] is not now:
+            self._held_at = now, self._free_in_heap(now.anonymous, self._weighty)
+        return now.anonymous - self._held_at[1]
+
+    def _held_at_peak(self, peak: int, now: Resident) -> int:
+        """The most in use since the heap was looked at last, where so many bytes were the most that were resident.
+
+        What lay free by then may have been taken up again without a trace: what of that is still held now is told.
+        """
+        before = self._held_at[1]
+        return max(peak - before, self._held(now))
 
     def _between(self) -> Resident:
         """The process between two nodes: as it was looked at a moment ago, if nothing was freed since."""

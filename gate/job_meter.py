@@ -9,7 +9,8 @@ NOISE = 16 * 1024**2
 
 
 class JobMeter:
-    """Fed at the boundaries between nodes with anonymous bytes of the process. On the worker thread.
+    """Fed at the boundaries between nodes with bytes in use: anonymous ones of the process, less those that lie free
+    inside its heap. A job that finds room there takes as much as one that does not. On the worker thread.
 
     When a job starts, outputs of earlier ones may still lie in the cache, and they go while it runs. So its peak minus
     the use at its start tells too little, and its peak minus the use of an empty process too much. What counts is the
@@ -25,19 +26,19 @@ class JobMeter:
         self.nodes: dict[str, int] = {}
         """Bytes by which node kinds grew the process at their peak."""
 
-    def start(self, anonymous: int) -> None:
+    def start(self, used: int) -> None:
         """A job begins with so many bytes in use."""
-        self.floor = anonymous if self.floor is None else min(self.floor, anonymous)
-        self._base = self._lowest = anonymous
+        self.floor = used if self.floor is None else min(self.floor, used)
+        self._base = self._lowest = used
         self._made = self.ram = self.lean = 0
         self.nodes = {}
 
-    def boundary(self, anonymous: int) -> None:
+    def boundary(self, used: int) -> None:
         """Between two nodes."""
-        if anonymous < self._lowest:
-            self._lowest = anonymous
-            self.floor = min(anonymous, anonymous if self.floor is None else self.floor)
-            self._base = min(self._base, max(self.floor, anonymous - self._made))
+        if used < self._lowest:
+            self._lowest = used
+            self.floor = min(used, used if self.floor is None else self.floor)
+            self._base = min(self._base, max(self.floor, used - self._made))
 
     def node(self, kind: str, before: int, peak: int, arithmetic: int, done: int = 0) -> None:
         """A node has run.
@@ -59,9 +60,9 @@ class JobMeter:
         self.ram = max(self.ram, peak - self._base)
         self.lean = max(self.lean, self.ram if not self.lean else 0)
 
-    def end(self, anonymous: int) -> None:
+    def end(self, used: int) -> None:
         """The job is over."""
         self.ram, self.lean = max(0, self.ram), max(0, self.lean)
-        self.boundary(anonymous)
+        self.boundary(used)
         largest = sorted(self.nodes.items(), key=lambda one: -one[1])
         self.nodes = dict(largest[:KEPT_NODES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from ..monitor.level import entry_of, level_of
@@ -50,6 +51,18 @@ def known_need(forecast: Forecast, job: Job) -> Need | None:
     """What runs of the same family needed; None where nothing is known of them: arithmetic alone holds nobody up."""
     need = forecast.need(job)
     return need if need is not None and need.known else None
+
+
+def beyond_the_heap(need: Need, free: int) -> Need:
+    """A need less what it finds of so many bytes that lie free inside the heap: they are counted as used already.
+
+    Only where all of it is of small blocks: large ones are mapped anew, though ever so much lay free. A trim, which is
+    the first thing that is done for those, takes what lies free off what is used.
+    """
+    if not need.small:
+        return need
+    less = {name: max(0, getattr(need, name) - free) for name in ("ram", "ram_mean", "ram_low", "lean", "lean_low")}
+    return replace(need, **less)
 
 
 def lacking(reading: MemoryReading, tiers: Tiers, need: Need, tier: Level = Level.CRITICAL) -> int:

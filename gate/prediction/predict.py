@@ -58,6 +58,11 @@ already holds, and their peaks are those of libraries."""
 FAR = 2.0
 """Times the largest run of a family from which one that was only seen so small counts as never seen."""
 
+ON_THE_HEAP = 8 * 1024**2
+"""Bytes of the largest tensor of a prompt up to which all that it takes comes from inside the heap: glibc maps blocks
+of more than 32 MB anew each time (mallopt(3), DEFAULT_MMAP_THRESHOLD_MAX), and a node may make a few times its output.
+"""
+
 SECONDS_A_GIGAPIXEL = 20.0
 """Of a prompt that was never seen, for its clips' scaling and encoding: two cores took about 15."""
 
@@ -77,6 +82,7 @@ class Need:
             what it can be brought down to.
         confirmed: whether a run of this process has borne out what is known of the family.
         runs: how many runs say so.
+        small: whether it is all of small blocks, which find room in what lies free inside the heap.
     """
 
     ram: int
@@ -91,6 +97,7 @@ class Need:
     runs: int = 0
     lean: int = 0
     lean_low: int = 0
+    small: bool = False
 
 
 class Predictor:
@@ -138,7 +145,10 @@ class Predictor:
             pace = math.exp(self._pace)
             if family is not None and family.runs:
                 told = _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
-                return _told_from_afar(told, features, family) if _is_far(features, family) else told
+                if _is_far(features, family):
+                    return _told_from_afar(told, features, family)
+                small = not features.models and 0 < features.largest * CHANNELS * FLOAT <= ON_THE_HEAP
+                return replace(told, small=True) if small else told
             like = self._most_like(features)
             if like is not None:
                 return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)

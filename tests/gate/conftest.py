@@ -89,9 +89,21 @@ class Machine:
             clock=self.clock,
             wall=self.wall,
         )
+        self.free = 0
+        """Bytes of the process that lie free inside its heap."""
+        self.worth: list[bool] = []
+        """Of each look into it, whether it may take a while."""
         self.brake = Brake(
-            self.ladder, self.read, lambda: self.settings, peak=self.peak, resident=lambda: self.resident
+            *(self.ladder, self.read, lambda: self.settings),
+            peak=self.peak,
+            resident=lambda: self.resident,
+            free_in_heap=self.look_into_heap,
+            clock=self.clock,
         )
+
+    def look_into_heap(self, anonymous: int, worth: bool) -> int:
+        self.worth.append(worth)
+        return self.free
 
     def read(self) -> MemoryReading:
         self.reads += 1

@@ -9,6 +9,7 @@ from resource_gate.monitor.readings import Level, ProcessReading
 from resource_gate.reclaim.host import Place
 
 GB = 1024**3
+MB = 1024**2
 
 
 def image(gigabytes):
@@ -125,3 +126,81 @@ def test_ended_without_a_start_is_no_error(machine):
     machine.brake.node_ended()
     machine.brake.node_ended()
     assert machine.peak.started == 0
+
+
+class Worker:
+    """Runs jobs of one thumbnail node each on the brake, in a process whose heap keeps what it is given back."""
+
+    def __init__(self, machine, *, resident, free):
+        self.machine, self.resident, self.free = machine, resident, free
+        self._tell()
+
+    def _tell(self):
+        self.machine.clock.now += 1
+        self.machine.free = self.free
+        self.machine.resident = ProcessReading(rss=self.resident, peak=self.resident, anonymous=self.resident)
+        self.machine.peak.value = self.resident
+
+    def take(self, size):
+        self.resident += max(0, size - self.free)
+        self.free = max(0, self.free - size)
+        self._tell()
+
+    def drop(self, size):
+        self.free += size
+        self._tell()
+
+    def run(self, size, *, left=0):
+        """Bytes that the meter reads; `left`: outputs of an earlier prompt that go as this one begins."""
+        brake = self.machine.brake
+        brake.job_started()
+        self.drop(left)
+        brake.before_node(node("Thumbnail"))
+        self.take(size)
+        brake.job_ended()
+        return brake.meter.ram
+
+
+def test_equal_jobs_read_alike_whether_or_not_they_find_room_in_the_heap(machine):
+    worker = Worker(machine, resident=900 * MB, free=0)
+    assert [worker.run(36 * MB, left=36 * MB * (n > 0)) for n in range(9)] == [36 * MB] * 9
+    assert worker.resident == 936 * MB, "all but the first found room, and the process did not grow"
+
+
+def test_a_job_in_the_room_that_a_large_one_left_reads_as_what_it_holds_not_as_all_that_room(machine):
+    worker = Worker(machine, resident=3000 * MB, free=2000 * MB)
+    assert worker.run(82 * MB) == 82 * MB
+
+
+def test_a_job_that_outgrows_the_room_in_the_heap_reads_as_all_of_it(machine):
+    worker = Worker(machine, resident=3000 * MB, free=500 * MB)
+    assert worker.run(800 * MB) == 800 * MB
+
+
+def test_where_nobody_tells_what_is_free_in_the_heap_it_is_the_growth_of_the_process(machine):
+    worker = Worker(machine, resident=3000 * MB, free=500 * MB)
+    worker._tell = lambda: (Worker._tell(worker), setattr(machine, "free", 0))
+    worker._tell()
+    assert worker.run(800 * MB) == 300 * MB
+
+
+def test_between_jobs_that_take_next_to_nothing_no_look_into_the_heap_may_take_long(machine):
+    worker = Worker(machine, resident=900 * MB, free=0)
+    worker.run(1 * MB)
+    machine.worth.clear()
+    worker.run(1 * MB)
+    assert machine.worth and not any(machine.worth)
+    worker.run(36 * MB)
+    machine.worth.clear()
+    worker.run(1 * MB)
+    assert machine.worth and all(machine.worth)
+
+
+def test_before_a_node_that_makes_much_a_look_into_the_heap_may_take_its_time(machine):
+    worker = Worker(machine, resident=900 * MB, free=0)
+    worker.run(1 * MB)
+    machine.worth.clear()
+    machine.clock.now += 1
+    machine.resident = ProcessReading(rss=901 * MB, peak=901 * MB, anonymous=901 * MB)
+    machine.brake.before_node(node(images=image(0.1)))
+    assert machine.worth == [True]

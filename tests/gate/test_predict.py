@@ -53,6 +53,15 @@ def test_one_run_is_enough_to_know_the_family_and_a_larger_one_needs_more():
     assert predictor.need_of(of_size(40)).ram > 2.5 * predictor.need_of(of_size(10)).ram_mean
 
 
+def test_only_what_is_known_to_be_all_of_small_blocks_finds_room_inside_the_heap():
+    predictor = taught([0.5, 40], lambda mpx: mpx * 30e6)
+    predictor.learn(run(of_size(0.5, "model", ("a.safetensors",)), GB))
+    assert predictor.need_of(of_size(0.5)).small
+    assert not predictor.need_of(of_size(40)).small, "large blocks are mapped anew, whatever lies free"
+    assert not predictor.need_of(of_size(0.5, "model", ("a.safetensors",))).small, "weights are large blocks"
+    assert not predictor.need_of(of_size(0.0)).small, "of what no size can be read, nothing is known"
+
+
 def test_runs_of_thumbnails_say_nothing_of_a_large_clip():
     # Five clips of 20 MB of pictures; but the first found room in what the process already held.
     predictor = taught([1.7] * 5, lambda mpx: 0)

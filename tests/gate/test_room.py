@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,7 @@ def gate(machine, forecast):
         lambda: machine.settings,
         forecast=forecast,
         changed=machine.pushed.append,
+        free_in_heap=lambda: machine.free,
         clock=machine.clock,
         wall=machine.wall,
     )
@@ -175,3 +177,29 @@ def test_the_order_is_the_users_unless_they_allow_what_fits_first(machine, forec
     verdict = gate.may_start(JOB)
     assert not verdict.start and verdict.instead == "later"
     assert forecast.asked == pytest.approx(30 * GB, abs=2)
+
+
+def test_a_small_need_that_finds_room_in_the_heap_asks_for_none_to_be_made(machine, forecast, gate):
+    machine.at(88).cached = 40 * GB
+    machine.free = 3 * GB
+    forecast.say(4)
+    forecast.told = replace(forecast.told, small=True)
+    assert gate.may_start(JOB).start
+    assert machine.actions.last is None
+
+
+def test_what_of_it_finds_none_is_freed(machine, forecast, gate):
+    machine.at(88).cached = 40 * GB
+    machine.free = 1 * GB
+    forecast.say(4)
+    forecast.told = replace(forecast.told, small=True)
+    assert gate.may_start(JOB).start
+    assert machine.actions.last.goal == pytest.approx((88 + 3 - 90) * GB, abs=100)
+
+
+def test_a_need_of_large_tensors_finds_no_room_in_the_heap(machine, forecast, gate):
+    machine.at(88).cached = 40 * GB
+    machine.free = 30 * GB
+    forecast.say(4)
+    assert gate.may_start(JOB).start
+    assert machine.actions.last.goal == pytest.approx((88 + 4 - 90) * GB, abs=100)
