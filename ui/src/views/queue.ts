@@ -9,7 +9,7 @@ import { Button, ready, Said } from "./button";
 import { Card } from "./card";
 
 /** Seconds between two looks at whether notifications may still be asked for. */
-const ASK = 30;
+const ASK = 3;
 
 /** How far the batch is: k of n, the running node, what waits and what failed, time left; its jobs; what the last one came to. */
 export class Queue implements View {
