@@ -36,6 +36,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 RATE = 10
 """Events a second."""
 HOURS = 8
+START = time.time()
 
 HIDE = """() => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" });
@@ -65,6 +66,7 @@ def reading(second: float, number: int) -> dict[str, Any]:
     status: dict[str, Any] = fakes.example("running")
     wave = (number * 7 % 100) / 100
     status["time"] = second
+    status["last_action"] = fakes.action(START)  # the same one: a new one comes as an event, see `eight_hours`
     status["resources"]["ram"] = fakes.resource((12 + 8 * wave) * fakes.GIB, 32 * fakes.GIB, source="host")
     status["resources"]["cpu"] = fakes.resource(16 * wave, 16)
     status["queue"]["progress"] = wave

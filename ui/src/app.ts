@@ -20,9 +20,9 @@ const ENTRY_PACE = 5_000;
 
 const visible = (): boolean => document.visibilityState === "visible";
 
-/** What a person is waiting for: it is shown as it changes. */
+/** What a person is waiting for: it is shown as it changes. An action comes as an event of its own. */
 const turn = (status: Status | null): string =>
-  status ? [status.level, status.gate.state, status.queue.running, status.queue.pending, status.batch.done, status.batch.failed, status.lastAction?.time].join() : "";
+  status ? [status.level, status.gate.state, status.queue.running, status.queue.pending, status.batch.done, status.batch.failed].join() : "";
 
 export class App {
   private state: State = empty();
