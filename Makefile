@@ -79,5 +79,4 @@ bench: setup
 
 # The panel's pictures in docs/images, after its look has changed; look at each before you commit it.
 pictures: setup chromium
-	$(BIN)/pip install --quiet 'pillow>=10'
 	$(BIN)/python tools/pictures.py

@@ -1,5 +1,7 @@
 """What the panel costs the browser: size, time to the first reading, CPU at ten events a second, heap over eight hours.
 
+CPU is that of the page's main thread, beside what an empty page takes that gets the same events and does not read them.
+
 `python bench/panel.py [--seconds 60] [--comfyui] [--json FILE]`; needs Chromium and playwright. The page of its own is
 shown by the server of the browser tests, which answers with made-up readings; `--comfyui` also opens the tab in a real
 ComfyUI.
@@ -34,6 +36,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 RATE = 10
 """Events a second."""
 HOURS = 8
+START = time.time()
 
 HIDE = """() => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" });
@@ -42,7 +45,7 @@ HIDE = """() => {
 
 
 def busy_seconds(session: CDPSession) -> float:
-    """Seconds that the page's main thread has worked so far."""
+    """CPU seconds of the page's main thread so far."""
     metrics = session.send("Performance.getMetrics")["metrics"]
     return float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
 
@@ -63,6 +66,7 @@ def reading(second: float, number: int) -> dict[str, Any]:
     status: dict[str, Any] = fakes.example("running")
     wave = (number * 7 % 100) / 100
     status["time"] = second
+    status["last_action"] = fakes.action(START)  # the same one: a new one comes as an event, see `eight_hours`
     status["resources"]["ram"] = fakes.resource((12 + 8 * wave) * fakes.GIB, 32 * fakes.GIB, source="host")
     status["resources"]["cpu"] = fakes.resource(16 * wave, 16)
     status["queue"]["progress"] = wave
@@ -121,6 +125,29 @@ def in_comfyui(browser: Browser) -> float | None:
         return sorted(times)[2]
 
 
+UNREAD = """(address) => new Promise((done) => {
+  const socket = new WebSocket(address);
+  socket.onmessage = () => undefined;
+  socket.onopen = () => done();
+})"""
+"""The same events on a page that does nothing with them: what the browser itself takes to deliver them."""
+
+
+def watched(page: Page) -> CDPSession:
+    """A session that reckons in CPU time, so that what else the machine does is left out."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.wait_for_timeout(3000)
+    return session
+
+
+def unread(page: Page, server: Any, seconds: float) -> float:
+    """The share of a core that an empty page takes to be sent the events."""
+    page.goto(f"{server.url}i18n")
+    page.evaluate(UNREAD, f"{server.url.replace('http', 'ws')}ws?clientId=unread")
+    return share(watched(page), seconds, lambda n: force(server, reading(time.time(), n)))
+
+
 OPEN = """() => new Promise((done) => {
   const start = performance.now();
   const look = () => {
@@ -170,11 +197,11 @@ def measured(options: argparse.Namespace, path: str) -> dict[str, Any]:
         browser = started.chromium.launch(executable_path=path, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 360, "height": 900})
         server.status = fakes.example("running")
+        figures["unread"] = unread(page, server, options.seconds / 3)
+        print(f"empty page, {RATE} Hz     {figures['unread']:.2%} of a core (the browser's own, to deliver the events)")
         figures["first_reading_ms"] = first_reading(page, server.url)
         print(f"page: first reading   {figures['first_reading_ms']:.0f} ms")
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable")
-        page.wait_for_timeout(3000)
+        session = watched(page)
         figures["still"] = share(session, options.seconds / 3, lambda n: None)
         print(f"shown, no events      {figures['still']:.2%} of a core")
         figures["shown"] = share(session, options.seconds, lambda n: force(server, reading(time.time(), n)))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..settings import Settings
-from .host import Queued, QueueHost
+from .host import QueueHost
 from .journal.rows import JournalRows
+from .refusal import of_host, secret
 
 log = logging.getLogger(__name__)
 
@@ -78,18 +79,18 @@ class Restore:
             self._in_time(lambda: self._later(NOBODY, self._unless_seen))
 
     def restore(self, ids: Sequence[str] | None = None) -> dict[str, Any]:
-        """Put these back, or all: `{"restored": [ids], "refused": [{"id", "reason"}]}`."""
+        """Put these back, or all: `{"restored": [ids], "refused": [{"id", "reason", "cause"}]}`; see `Refusal`."""
         restored: list[str] = []
-        refused: list[dict[str, str]] = []
+        refused: list[dict[str, Any]] = []
         with self._one_at_a_time:
             for prompt, stripped in self._rows.to_restore(ids):
                 if prompt.id in self._back:  # and the journal could not be written
                     continue
-                reason = self._refusal(prompt, stripped)
-                if reason:
-                    self._rows.give_up(prompt.id, f"not restored: {reason}", self._wall(), "failed")
-                    log.warning("prompt %s is not restored: %s", prompt.id, reason)
-                    refused.append({"id": prompt.id, "reason": reason})
+                refusal = secret(stripped) if stripped else of_host(self._host, prompt)
+                if refusal is not None:
+                    self._rows.give_up(prompt.id, f"not restored: {refusal.why}", self._wall(), "failed")
+                    log.warning("prompt %s is not restored: %s", prompt.id, refusal.why)
+                    refused.append(refusal.told(prompt.id, "reason"))
                 else:
                     # First in the journal: if we die in between, it is found there once more, and once only.
                     self._rows.adopt(prompt.id)
@@ -118,15 +119,6 @@ class Restore:
             if found is not None:
                 self._rows.release(job_id)
         return None if found is None else self.restore([job_id])
-
-    def _refusal(self, prompt: Queued, stripped: str) -> str:
-        if stripped:
-            return f"it held a key or password ({stripped}), which the journal does not keep; queue it once more"
-        try:
-            return self._host.refusal(prompt)
-        except Exception as error:
-            log.exception("prompt %s could not be checked", prompt.id)
-            return f"it could not be checked ({type(error).__name__}: {error})"
 
     def _all(self) -> None:
         self.restore()

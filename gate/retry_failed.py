@@ -11,6 +11,7 @@ from typing import Any
 
 from .host import Queued, QueueHost
 from .journal.rows import JournalRows
+from .refusal import Refusal, of_host, secret
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +45,18 @@ class RetryFailed:
         """Queue these again, or all that failed and that nobody cancelled.
 
         Returns:
-            `{"queued": [{"id", "of"}], "refused": [{"id", "why"}]}`: `id` is the new one, `of` the old.
+            `{"queued": [{"id", "of"}], "refused": [{"id", "why", "cause"}]}`: `id` is the new one, `of` the old;
+            `cause` as in `Refusal`, missing where there is none.
         """
         queued: list[dict[str, str]] = []
-        refused: list[dict[str, str]] = []
+        refused: list[dict[str, Any]] = []
         with self._one_at_a_time:
             for job_id in dict.fromkeys(self._rows.to_retry() if ids is None else ids):
                 prompt = self._rows.failed(job_id)
-                why = self._no_graph(job_id) if prompt is None else self._refusal(prompt)
-                if prompt is None or why:
-                    refused.append({"id": job_id, "why": why})
+                refusal = self._no_graph(job_id) if prompt is None else of_host(self._host, prompt)
+                if refusal is not None:
+                    refused.append(refusal.told(job_id, "why"))
+                if prompt is None or refusal is not None:
                     continue
                 number = int(max(0.0, self._rows.last_number())) + 1
                 again = replace(prompt, id=self._new_id(), number=float(number))
@@ -67,23 +70,17 @@ class RetryFailed:
             log.info("queued %d failed prompts again, as asked", len(queued))
         return {"queued": queued, "refused": refused}
 
-    def _no_graph(self, job_id: str) -> str:
+    def _no_graph(self, job_id: str) -> Refusal:
         job = self._rows.job(job_id)
         if job is None:
-            return "no job with this id is in the journal"
+            return Refusal("no job with this id is in the journal", {"code": "unknown"})
         if job["state"] == "quarantined":
-            return "it is set aside: release it instead"
+            return Refusal("it is set aside: release it instead", {"code": "aside"})
         if job["state"] != "failed":
-            return f"it has not failed, its state is {job['state']}"
+            state = str(job["state"])
+            return Refusal(f"it has not failed, its state is {state}", {"code": "state", "state": state})
         if job["retried_as"]:
-            return f"it was queued again already, as {job['retried_as']}"
+            return Refusal(f"it was queued again already, as {job['retried_as']}", {"code": "again"})
         if job["stripped"]:
-            return f"it held a key or password ({job['stripped']}), which the journal does not keep; queue it once more"
-        return "its graph is not kept any longer; queue it once more"
-
-    def _refusal(self, prompt: Queued) -> str:
-        try:
-            return self._host.refusal(prompt)
-        except Exception as error:
-            log.exception("prompt %s could not be checked", prompt.id)
-            return f"it could not be checked ({type(error).__name__}: {error})"
+            return secret(job["stripped"])
+        return Refusal("its graph is not kept any longer; queue it once more", {"code": "graph"})

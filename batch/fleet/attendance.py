@@ -80,7 +80,8 @@ class Attendance:
             reading = Reading(time.time(), ILL)
         if told["version"] != __version__:
             why = f"its worker is of Resource Gate {told['version']}, this is {__version__}: install the same there"
-            reading = dataclasses.replace(reading, state=ILL, reason=why)
+            versions = {"code": "version", "theirs": str(told["version"]), "ours": __version__}
+            reading = dataclasses.replace(reading, state=ILL, reason=why, cause=versions)
         before = self.address(name)
         self._addresses[name] = address, self._clock()
         if before and before != address:

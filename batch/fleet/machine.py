@@ -57,6 +57,8 @@ class Reading:
         gated: whether Resource Gate runs there; without it the server is stock.
         busy: whether anything runs or waits there, of whomever.
         node, progress: what runs, as far as the server tells.
+        cause: `reason` as a code and what belongs to it, for a panel in the user's language; None where it is told in
+            words only.
     """
 
     time: float
@@ -71,6 +73,7 @@ class Reading:
     busy: bool = False
     node: str = ""
     progress: float | None = None
+    cause: Mapping[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in plain types, to be sent."""
@@ -121,6 +124,7 @@ def _gated(status: Mapping[str, Any], url: str, now: float) -> Reading:
         busy=bool(queue["running"]) or bool(queue["pending"]),
         node=str(queue["node"]),
         progress=queue["progress"],
+        cause={"code": "dead"} if dead else {"code": "paused"} if paused else None,
     )
 
 

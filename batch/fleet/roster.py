@@ -120,6 +120,7 @@ def describe(machine: Machine) -> dict[str, Any]:
         "url": machine.url,
         "state": state,
         "reason": reason,
+        "cause": reading.cause if reading is not None and reading.cause and reason == reading.reason else None,
         "level": reading.level if reading is not None and state in (UP, ILL, RESTING) else None,
         "ram": {"used": ram.used, "limit": ram.limit, "fraction": ram.fraction, "tiers": dict(ram.tiers)}
         if ram

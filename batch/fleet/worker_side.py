@@ -180,7 +180,8 @@ class MachinePlugin(WorkerPlugin):
                 continue  # not registered yet: nobody would hear of it
             reading = look(client)
             if (self.folder / LEAVING).exists():
-                reading = dataclasses.replace(reading, state=ILL, reason="it was told to leave, and takes no more")
+                why = "it was told to leave, and takes no more"
+                reading = dataclasses.replace(reading, state=ILL, reason=why, cause={"code": "leaving"})
             self._report(worker, reading)
             self._ending.wait(LOOK_INTERVAL)
 

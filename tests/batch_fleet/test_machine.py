@@ -81,8 +81,14 @@ def test_one_that_runs_nothing_is_ill():
     assert see(None, {"devices": []}).state == ILL
 
 
+def test_why_it_is_ill_is_told_in_parts_too():
+    assert see({**STATUS, "worker_alive": False}).cause == {"code": "dead"}
+    assert see({**STATUS, "gate": {"state": "paused", "reason": "by hand"}}).cause == {"code": "paused"}
+    assert see(STATUS).cause is None
+
+
 def test_a_look_survives_being_sent():
-    for seen in (see(STATUS), see(None, STATS), see(ServerGone("x"))):
+    for seen in (see(STATUS), see(None, STATS), see(ServerGone("x")), see({**STATUS, "worker_alive": False})):
         assert Reading.from_dict(seen.as_dict()) == seen
 
 

@@ -182,6 +182,7 @@ def test_a_prompt_whose_key_was_not_kept_is_not_run_without_it(start):
     answer = start().batch.restore(None, False)
     assert answer["restored"] == []
     assert "1.api_key" in answer["refused"][0]["reason"]
+    assert answer["refused"][0]["cause"] == {"code": "secret", "what": "1.api_key"}
 
 
 def test_a_job_in_quarantine_is_released_by_hand_only(left, start, machine):

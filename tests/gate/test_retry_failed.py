@@ -70,7 +70,8 @@ def test_a_failed_prompt_is_queued_again_last_with_all_it_had_and_a_new_id(proce
 def test_it_is_queued_again_once_only(process):
     process.run("a")
     process.again.retry(["a", "a"])
-    assert process.again.retry(["a"])["refused"] == [{"id": "a", "why": "it was queued again already, as new1"}]
+    (refused,) = process.again.retry(["a"])["refused"]
+    assert refused == {"id": "a", "why": "it was queued again already, as new1", "cause": {"code": "again"}}
     assert process.again.retry() == {"queued": [], "refused": []}
     assert len(process.host.queue) == 1
 
@@ -91,19 +92,23 @@ def test_several_keep_their_order(process):
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "why", "cause"),
     [
-        ("unknown", "no job with this id is in the journal"),
-        ("well", "it has not failed, its state is done"),
-        ("waits", "it has not failed, its state is queued"),
-        ("secret", "it held a key or password (1.api_key), which the journal does not keep; queue it once more"),
+        ("unknown", "no job with this id is in the journal", {"code": "unknown"}),
+        ("well", "it has not failed, its state is done", {"code": "state", "state": "done"}),
+        ("waits", "it has not failed, its state is queued", {"code": "state", "state": "queued"}),
+        (
+            "secret",
+            "it held a key or password (1.api_key), which the journal does not keep; queue it once more",
+            {"code": "secret", "what": "1.api_key"},
+        ),
     ],
 )
-def test_what_cannot_is_refused_with_the_reason(process, name, why):
+def test_what_cannot_is_refused_with_the_reason_and_its_parts(process, name, why, cause):
     process.run("well", "")
     process.run("secret", graph={"1": {"class_type": "S", "inputs": {"api_key": "abcdefgh"}}})
     process.journal.accepted(Queued("waits", 9.0, GRAPH, ("1",)))
-    assert process.again.retry([name]) == {"queued": [], "refused": [{"id": name, "why": why}]}
+    assert process.again.retry([name]) == {"queued": [], "refused": [{"id": name, "why": why, "cause": cause}]}
     assert process.host.queue == []
 
 
@@ -113,6 +118,7 @@ def test_what_the_server_would_not_take_stays_as_it_is(process):
     process.host.refuses = {"gone": "no node Gone", "odd": RuntimeError("broken")}
     refused = process.again.retry()["refused"]
     assert [r["why"] for r in refused] == ["no node Gone", "it could not be checked (RuntimeError: broken)"]
+    assert [r.get("cause") for r in refused] == [None, {"code": "unchecked", "what": "RuntimeError: broken"}]
     assert process.job("a")["can_retry"] and process.host.queue == []
 
 

@@ -20,6 +20,10 @@ const ENTRY_PACE = 5_000;
 
 const visible = (): boolean => document.visibilityState === "visible";
 
+/** What a person is waiting for: it is shown as it changes. An action comes as an event of its own. */
+const turn = (status: Status | null): string =>
+  status ? [status.level, status.gate.state, status.queue.running, status.queue.pending, status.batch.done, status.batch.failed].join() : "";
+
 export class App {
   private state: State = empty();
   private texts = new Texts();
@@ -105,7 +109,7 @@ export class App {
     if (status !== before.status || this.state.link !== before.link) this.showLevel();
     // Readings can wait for the pace; what a person did, or must see, does not.
     const calm = ["pushed", "tick"].includes(happening.type);
-    this.panel.redraw(!calm || status?.level !== before.status?.level || status?.gate.state !== before.status?.gate.state);
+    this.panel.redraw(!calm || (status !== before.status && turn(status) !== turn(before.status)));
   }
 
   private onStatus(status: Status, before: Status | null): void {

@@ -2,6 +2,7 @@
 import { answer, getOptions, postOptions } from "./answer";
 import { setAttr, setText } from "./dom";
 import { keepNodeTexts } from "./node_texts";
+import { Intake } from "./pace";
 import type { Contribution, Entry, Shell, ShellEvents } from "./shell";
 
 /** Our events' names beside ComfyUI's own. */
@@ -22,6 +23,7 @@ const ENTRIES = document.getElementsByClassName(ENTRY);
 export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
   let tab = "";
   let title = "";
+  const readings = new Set<Intake<unknown>>();
   const toggle = (): void => void app.extensionManager.command.execute(`Workspace.ToggleSidebarTab.${tab}`);
   return {
     standalone: false,
@@ -33,10 +35,20 @@ export function comfyShell(app: ComfyApp, api: ComfyApi): Shell {
     get: (route) => answer(() => api.fetchApi(route, getOptions())),
     post: (route, body) => answer(() => api.fetchApi(route, postOptions(body))),
     on(event, listener) {
-      const heard = (happened: CustomEvent<unknown>): void => listener(happened.detail as ShellEvents[typeof event]);
+      const told = (data: unknown): void => listener(data as ShellEvents[typeof event]);
+      const newest = event === "status" ? new Intake<unknown>(told) : null;
+      if (newest) readings.add(newest);
+      const heard = ({ detail }: CustomEvent<unknown>): void => {
+        if (newest) return newest.offer(detail);
+        for (const one of readings) one.flush();
+        told(detail);
+      };
       // While a type has no listener, ComfyUI logs each of its messages as unknown: so this is called as the module loads.
       api.addEventListener(EVENTS[event], heard);
-      return () => api.removeEventListener(EVENTS[event], heard);
+      return () => {
+        if (newest) readings.delete(newest);
+        api.removeEventListener(EVENTS[event], heard);
+      };
     },
     locale: () => localeOf(app),
     translations: async () => {

@@ -4,11 +4,12 @@ import { Formats } from "./format";
 import { nested, readForm, type Refusal } from "./form";
 import type { Texts } from "./i18n";
 import type { Loader } from "./loader";
-import { list, object, text } from "./read";
+import { list, object } from "./read";
 import type { Answer, Command, Outcome, Shell } from "./shell";
 import type { Happening, Place, State } from "./state";
 import type { Deeds } from "./view";
 import { readFreed } from "./action";
+import { refusalWhy } from "./views/words";
 
 export class Commands {
   /** @param done called when the server may have changed. */
@@ -48,7 +49,7 @@ export class Commands {
     return this.send("batch", "batch/retry", ids ? { ids } : {}, (data) => {
       const [queued, refused] = [list(object(data).queued), list(object(data).refused)];
       const said = this.texts().plural("jobs.requeued", queued.length);
-      return refused.length ? `${said} ${this.t("jobs.refused", { why: why(refused[0]) })}` : said;
+      return refused.length ? `${said} ${this.t("jobs.refused", { why: refusalWhy(refused[0], this.texts()) })}` : said;
     });
   }
 
@@ -56,7 +57,7 @@ export class Commands {
     return this.send("restore", "batch/restore", ids ? { discard, ids } : { discard }, (data) => {
       if (discard) return this.t("restore.discarded");
       const refused = list(object(data).refused);
-      if (refused.length) return this.t("jobs.refused", { why: why(refused[0]) });
+      if (refused.length) return this.t("jobs.refused", { why: refusalWhy(refused[0], this.texts()) });
       return this.t("restore.restored");
     });
   }
@@ -64,7 +65,7 @@ export class Commands {
   release(id: string): Promise<Outcome> {
     return this.send("aside", "batch/release", { id }, (data) => {
       const refused = list(object(data).refused);
-      return refused.length ? this.t("jobs.refused", { why: why(refused[0]) }) : this.t("aside.released");
+      return refused.length ? this.t("jobs.refused", { why: refusalWhy(refused[0], this.texts()) }) : this.t("aside.released");
     });
   }
 
@@ -114,8 +115,6 @@ export class Commands {
 
   private t: Texts["t"] = (key, values) => this.texts().t(key, values);
 }
-
-const why = (refused: unknown): string => text(object(refused).why) || text(object(refused).reason);
 
 /** The commands for ComfyUI's menu and palette; labels in English, ComfyUI translates them by `commands.json`. */
 export function offered(commands: Commands, toggle: () => void): Command[] {

@@ -1,5 +1,5 @@
 /** The machines of a batch runner: `GET /resource_gate/fleet`, which only its own dashboard serves. */
-import { list, maybe, number, object, text } from "./read";
+import { list, maybe, number, object, text, type Json } from "./read";
 import { level, type Level } from "./levels";
 import { readBatch, readResource, type Batch, type Resource } from "./status";
 
@@ -8,6 +8,8 @@ export interface Machine {
   url: string;
   state: string;
   reason: string;
+  /** The reason as a code and its parts; empty where it is only told in words. */
+  cause: Json;
   level: Level;
   ram: Resource | null;
   gpus: Resource[];
@@ -35,6 +37,7 @@ function readMachine(value: unknown): Machine {
     url: webAddress(data.url),
     state: text(data.state),
     reason: text(data.reason),
+    cause: object(data.cause),
     level: level(data.level),
     ram: data.ram ? readResource("ram", object(data.ram)) : null,
     gpus: list(data.gpus).map((one, at) => readResource(`vram${at}`, { limit: object(one).total, ...object(one) })),

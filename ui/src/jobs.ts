@@ -18,6 +18,8 @@ export interface Job {
   /** Bytes; VRAM of the fullest card. */
   peakRam: number | null;
   peakVram: number | null;
+  /** Bytes of RAM that it was expected to stay below. */
+  expected: number | null;
   level: Level;
   actions: number;
   freed: number;
@@ -101,6 +103,7 @@ function readJob(value: unknown): Job {
     seconds: maybe(data.seconds),
     peakRam: maybe(data.peak_ram),
     peakVram: vram.length ? Math.max(...vram) : null,
+    expected: maybe(data.predicted),
     level: level(data.level),
     actions: number(data.actions),
     freed: number(data.freed),

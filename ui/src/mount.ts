@@ -25,7 +25,10 @@ export class Mount {
     private readonly onLook: () => void = () => undefined,
   ) {
     this.observer = new MutationObserver(() => this.look());
-    document.addEventListener("visibilitychange", () => this.tell());
+    document.addEventListener("visibilitychange", () => {
+      this.watch();
+      this.tell();
+    });
   }
 
   /** Put the panel into `host`; with the same host again nothing moves, so focus and scroll stay. */
@@ -36,7 +39,7 @@ export class Mount {
       this.observer.observe(host, { childList: true });
       this.host = host;
     }
-    this.timer ??= setInterval(() => this.look(), LOOK);
+    this.watch();
     // ComfyUI may set the active tab only after it has drawn it.
     requestAnimationFrame(() => this.tell());
   }
@@ -45,10 +48,19 @@ export class Mount {
   leave(): void {
     this.host = null;
     this.observer.disconnect();
-    if (this.timer !== null) clearInterval(this.timer);
-    this.timer = null;
+    this.watch();
     this.root.remove();
     this.tell();
+  }
+
+  /** Look from time to time while there is something to see: in a hidden page no timer of ours runs. */
+  private watch(): void {
+    const wanted = this.host !== null && document.visibilityState === "visible";
+    if (wanted) this.timer ??= setInterval(() => this.look(), LOOK);
+    else if (this.timer !== null) {
+      clearInterval(this.timer);
+      this.timer = null;
+    }
   }
 
   private look(): void {

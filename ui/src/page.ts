@@ -1,6 +1,7 @@
 /** The same panel on a page of its own: plain fetch, and a WebSocket as ComfyUI's. */
 import { answer, getOptions, postOptions } from "./answer";
 import { h } from "./dom";
+import { Intake } from "./pace";
 import type { Shell, ShellEvents } from "./shell";
 
 /** What `web/page.html` says about itself. */
@@ -85,6 +86,8 @@ export function chooseLocale(asked: string | null, wanted: readonly string[], kn
 function listen(address: string, tell: <K extends keyof ShellEvents>(event: K, data: ShellEvents[K]) => void): void {
   let wait: number = REOPEN[0];
   let before = false;
+  // Read only then: to read a status takes longer than to get it.
+  const readings = new Intake<string>((data) => tell("status", (JSON.parse(data) as { data?: unknown }).data));
   const open = (): void => {
     const socket = new WebSocket(new URL(address, location.href.replace(/^http/, "ws")));
     socket.addEventListener("open", () => {
@@ -94,15 +97,19 @@ function listen(address: string, tell: <K extends keyof ShellEvents>(event: K, d
     });
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
       if (typeof data !== "string") return; // A preview image.
-      // Most of what comes, and of no use to who does not look.
-      if (document.visibilityState !== "visible" && READING.test(data)) return;
+      if (READING.test(data)) {
+        // Most of what comes, and of no use to who does not look.
+        if (document.visibilityState === "visible") readings.offer(data);
+        return;
+      }
+      readings.flush();
       const message = JSON.parse(data) as { type?: string; data?: unknown };
-      if (message.type === "resource_gate.status") tell("status", message.data);
-      else if (message.type === "resource_gate.action") tell("action", message.data);
+      if (message.type === "resource_gate.action") tell("action", message.data);
       else if (message.type === "resource_gate.batch") tell("batch", message.data);
       else if (message.type === "status") tell("queue", null);
     });
     socket.addEventListener("close", () => {
+      readings.flush();
       if (before) tell("reconnecting", null);
       setTimeout(open, wait);
       wait = Math.min(REOPEN[1], wait * 2);

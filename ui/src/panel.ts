@@ -30,7 +30,7 @@ export class Panel {
   private formats = new Formats("en");
   private readonly pace = new Pace(
     () => this.draw(),
-    () => (this.state().status?.level ?? "normal") !== "normal",
+    () => isLive(this.state()),
   );
 
   /** @param state gives the state to draw; it is asked when it is drawn. */
@@ -61,7 +61,7 @@ export class Panel {
     this.texts = texts;
     this.formats = new Formats(texts.spoken);
     this.element.lang = texts.spoken;
-    this.redraw();
+    this.redraw(true);
   }
 
   /** Whether the panel is seen; while it is not, nothing is drawn. */
@@ -82,6 +82,9 @@ export class Panel {
     for (const view of this.views) view.update(context);
   }
 }
+
+/** Whether somebody will be following what is shown. */
+const isLive = ({ status, said }: State): boolean => said !== null || (status !== null && (status.level !== "normal" || status.gate.state !== "open"));
 
 function addStyle(): void {
   const id = "resource-gate-style";

@@ -145,15 +145,21 @@ describe("the panel", () => {
     expect(changes.map((change) => `${(change.target as Element).className} ${change.attributeName}`)).toEqual([]);
   });
 
-  it("draws about once a second, however many events come", async () => {
+  it("draws every other second, however many events come, and at once when a job ends or the level rises", async () => {
     const { app, shell } = await opened();
     const draw = vi.spyOn(app.panel as unknown as { draw(): void }, "draw");
     for (let i = 0; i < 40; i++) {
       shell.tell("status", status());
-      await vi.advanceTimersByTimeAsync(25);
+      await vi.advanceTimersByTimeAsync(100);
     }
     expect(draw.mock.calls.length).toBeGreaterThan(0);
-    expect(draw.mock.calls.length).toBeLessThanOrEqual(2);
+    expect(draw.mock.calls.length).toBeLessThanOrEqual(3);
+    for (const change of [{ batch: { done: 7, total: 20 } }, { level: "warning" }, { gate: { state: "waiting", since: START } }]) {
+      draw.mockClear();
+      shell.tell("status", status(change));
+      await vi.advanceTimersByTimeAsync(1);
+      expect(draw, JSON.stringify(change)).toHaveBeenCalledTimes(1);
+    }
   });
 });
 

@@ -149,6 +149,16 @@ describe("in ComfyUI", () => {
     expect(ui.listeners.has("resource_gate.status")).toBe(false);
   });
 
+  it("of many readings the first and the newest are told, before what came after them", () => {
+    const told: unknown[] = [];
+    const offs = [ui.shell.on("status", (data) => told.push(data)), ui.shell.on("action", (data) => told.push(data))];
+    const say = (event: string, detail: unknown): void => void ui.listeners.get(`resource_gate.${event}`)?.(new CustomEvent("x", { detail }));
+    for (let n = 0; n < 5; n++) say("status", n);
+    say("action", "freed");
+    expect(told).toEqual([0, 4, "freed"]);
+    for (const off of offs) off();
+  });
+
   it("requests go through ComfyUI's api, with a JSON body", async () => {
     await ui.shell.post("/resource_gate/pause", {});
     expect(ui.api.fetchApi).toHaveBeenCalledWith(

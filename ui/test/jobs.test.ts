@@ -30,12 +30,12 @@ describe("the list of jobs", () => {
 
   it("tells of a job what it took, what was done for it, and where it came from", () => {
     const facts = factsOf(
-      job({ seconds: 84, wait: 12, peak_ram: 2 ** 33, peak_vram: { vram0: 2 ** 30, vram1: 2 ** 32 }, retries: 1, actions: 2, freed: 2 ** 31, client: "me" }),
+      job({ seconds: 84, wait: 12, peak_ram: 2 ** 33, predicted: 2 ** 33 + 2 ** 30, peak_vram: { vram0: 2 ** 30, vram1: 2 ** 32 }, retries: 1, actions: 2, freed: 2 ** 31, client: "me" }),
       "me",
       texts,
       formats,
     );
-    expect(facts.map(plain)).toEqual(["took 1 min, 24 sec", "waited 12 sec", "RAM 8.0 GB", "VRAM 4.0 GB", "1 retry", "2 actions, 2.0 GB freed", "from this tab"]);
+    expect(facts.map(plain)).toEqual(["took 1 min, 24 sec", "waited 12 sec", "RAM 8.0 GB", "expected 9.0 GB", "VRAM 4.0 GB", "1 retry", "2 actions, 2.0 GB freed", "from this tab"]);
     expect(factsOf(job({ client: "x" }), "me", texts, formats)).toEqual(["from another tab"]);
     expect(factsOf(job({}), null, texts, formats)).toEqual(["from the API"]);
   });

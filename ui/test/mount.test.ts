@@ -32,6 +32,20 @@ describe("a panel in a sidebar tab", () => {
     expect(seen).toEqual([true]);
   });
 
+  it("looks after nothing while the page is hidden, and again once it is seen", () => {
+    const { mount, host, tab, seen } = mounted();
+    document.body.append(host);
+    mount.render(host);
+    vi.advanceTimersByTime(LOOK);
+    setVisibility("hidden");
+    expect(vi.getTimerCount()).toBe(0);
+    setVisibility("visible");
+    tab.active = false;
+    vi.advanceTimersByTime(LOOK);
+    expect(host.childNodes, "it looked, and another tab is there").toHaveLength(0);
+    expect(seen).toEqual([true, false, true, false]);
+  });
+
   it("drawn again into the same element stays as it is", async () => {
     const { mount, root, host, seen } = mounted();
     document.body.append(host);

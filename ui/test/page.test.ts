@@ -63,6 +63,17 @@ describe("the page's WebSocket", () => {
     expect([status.mock.calls.length, batch.mock.calls.length]).toEqual([1, 1]);
   });
 
+  it("reads the first of many readings and the newest, and what else comes in its order", () => {
+    const shell = pageShell({ base: "", root: "r" });
+    const told: unknown[] = [];
+    shell.on("status", (data) => told.push(data));
+    shell.on("action", (data) => told.push(data));
+    for (let n = 0; n < 5; n++) socket().say(`{"type": "resource_gate.status", "data": ${n}}`);
+    expect(told).toEqual([0]);
+    socket().say('{"type": "resource_gate.action", "data": "freed"}');
+    expect(told).toEqual([0, 4, "freed"]);
+  });
+
   it("is opened again and again when it breaks, and tells when it is back", () => {
     const shell = pageShell({ base: "", root: "r" });
     const told: string[] = [];

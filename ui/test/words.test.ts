@@ -2,11 +2,12 @@ import { describe, expect, it } from "vitest";
 import chinese from "../../locales/zh/main.json";
 import english from "../../locales/en/main.json";
 import { readAction } from "../src/action";
+import { readFleet, type Machine } from "../src/fleet";
 import { Formats } from "../src/format";
 import { Texts } from "../src/i18n";
 import { empty, type State } from "../src/state";
 import { readStatus, type Status } from "../src/status";
-import { actionWords, gateWhy, stepName } from "../src/views/words";
+import { actionWords, gateWhy, machineWhy, refusalWhy, stepName } from "../src/views/words";
 import { rawStatus } from "./status";
 
 const GB = 1024 ** 3;
@@ -62,5 +63,35 @@ describe("what was done", () => {
 
   it("a step that is not known keeps its name", () => {
     expect(stepName({ name: "melt_snow", freed: 0, seconds: 0, detail: "" }, texts("zh"))).toBe("melt snow");
+  });
+});
+
+describe("why a job is not queued again", () => {
+  const secret = { id: "a", why: "it held a key or password (1.api_key), which the journal does not keep", cause: { code: "secret", what: "1.api_key" } };
+
+  it("is told in the user's language, from its parts", () => {
+    expect(refusalWhy(secret, texts("zh"))).toBe("其中含有密钥或密码（1.api_key），日志不会保存；请重新排队");
+    expect(refusalWhy({ why: "x", cause: { code: "state", state: "done" } }, texts("zh"))).toBe("它没有失败，状态为：完成");
+    expect(refusalWhy({ why: "x", cause: { code: "state", state: "odd" } }, texts("en"))).toBe("it has not failed, its state is: odd");
+  });
+
+  it("stays in the words of ComfyUI, and of a server that tells no parts", () => {
+    expect(refusalWhy({ id: "a", reason: "node Gone is not installed" }, texts("zh"))).toBe("node Gone is not installed");
+    expect(refusalWhy({ id: "a", why: "odd", cause: { code: "moon" } }, texts("zh"))).toBe("odd");
+  });
+});
+
+describe("why a machine takes no job", () => {
+  const machine = (cause: object | null): Machine => readFleet({ machines: [{ name: "a", state: "ill", reason: "it is paused", cause }] }).machines[0] as Machine;
+
+  it("is told in the user's language, from its parts", () => {
+    expect(machineWhy(machine({ code: "paused" }), texts("zh"))).toBe("它已暂停");
+    expect(machineWhy(machine({ code: "version", theirs: "0.2", ours: "0.1" }), texts("en"))).toBe(
+      "Its worker is of Resource Gate 0.2, this is 0.1: install the same there",
+    );
+  });
+
+  it("stays in the server's words where it tells no parts", () => {
+    for (const cause of [null, { code: "moon" }]) expect(machineWhy(machine(cause), texts("zh"))).toBe("it is paused");
   });
 });

@@ -77,6 +77,7 @@ export function factsOf(job: Job, client: string | null, texts: Texts, formats: 
   if (job.seconds !== null) facts.push(texts.t("jobs.took", { time: formats.duration(job.seconds) }));
   if (job.wait !== null && job.wait >= 1) facts.push(texts.t("jobs.waited", { time: formats.duration(job.wait) }));
   if (job.peakRam) facts.push(texts.t("jobs.ram", { bytes: formats.bytes(job.peakRam) }));
+  if (job.expected) facts.push(texts.t("jobs.expected", { bytes: formats.bytes(job.expected) }));
   if (job.peakVram) facts.push(texts.t("jobs.vram", { bytes: formats.bytes(job.peakVram) }));
   if (job.retries) facts.push(texts.plural("jobs.retries", job.retries, { n: formats.count(job.retries) }));
   if (job.actions) facts.push(texts.plural("jobs.actions", job.actions, { n: formats.count(job.actions), bytes: formats.bytes(job.freed) }));

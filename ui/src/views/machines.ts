@@ -4,6 +4,7 @@ import { onRunner } from "../state";
 import type { Resource } from "../status";
 import type { Context, View } from "../view";
 import { Card } from "./card";
+import { machineWhy } from "./words";
 
 /** The machines of a batch runner, on its own dashboard: how full each is, and what it works on. */
 export class Machines implements View {
@@ -49,7 +50,8 @@ class Row {
     setText(this.name, machine.name);
     setAttr(this.name, "href", machine.url || null);
     setText(this.state, texts.find(`machines.state.${machine.state}`) ?? machine.state);
-    setAttr(this.state, "title", machine.reason || null);
+    const reason = machineWhy(machine, texts);
+    setAttr(this.state, "title", reason || null);
     setAttr(this.element, "data-level", machine.level);
     const { ram, gpus } = machine;
     const meters: [string, Resource][] = ram ? [[texts.t("meters.ram"), ram]] : [];
@@ -57,7 +59,7 @@ class Row {
     this.list.update(meters, ([, one]) => one.key, (mini, [name, one]) => mini.update(name, one.fraction, formats.percent(one.fraction)));
     const facts = machine.job
       ? [machine.job.name, machine.job.node, machine.job.progress === null ? "" : formats.percent(machine.job.progress)]
-      : [machine.reason];
+      : [reason];
     facts.push(texts.plural("summary.done", machine.done, { n: formats.count(machine.done) }));
     if (machine.failed) facts.push(texts.plural("queue.failed", machine.failed, { n: formats.count(machine.failed) }));
     setText(this.facts, facts.filter(Boolean).join(" · "));

@@ -2,7 +2,8 @@
 import type { Action, Rung } from "../action";
 import type { Formats } from "../format";
 import type { Texts, Values } from "../i18n";
-import { number, text, type Json } from "../read";
+import type { Machine } from "../fleet";
+import { number, object, text, type Json } from "../read";
 import type { Status } from "../status";
 import type { Context } from "../view";
 import { resourceName } from "./names";
@@ -13,6 +14,18 @@ const TELLING = 1024 ** 2;
 /** Why the gate waits. */
 export const gateWhy = ({ gate }: Status, texts: Texts, formats: Formats): string =>
   texts.say(`gate.cause.${text(gate.cause.code)}`, valuesOf(gate.cause, formats)) ?? gate.reason;
+
+/** Why a machine takes no job. */
+export const machineWhy = ({ cause, reason }: Machine, texts: Texts): string =>
+  texts.say(`machines.cause.${text(cause.code)}`, { theirs: text(cause.theirs), ours: text(cause.ours) }) ?? reason;
+
+/** Why a job is not queued again; what ComfyUI itself has against it stays in ComfyUI's words. */
+export function refusalWhy(refused: unknown, texts: Texts): string {
+  const { cause, why, reason } = object(refused);
+  const { code, what, state } = object(cause);
+  const values = { what: text(what), state: texts.find(`jobs.state.${text(state)}`) ?? text(state) };
+  return texts.say(`jobs.cause.${text(code)}`, values) ?? (text(why) || text(reason));
+}
 
 /** What was done and why. In English the server's own sentence, which tells more. */
 export function actionWords(action: Action, { state, texts, formats }: Pick<Context, "state" | "texts" | "formats">): string {
