@@ -227,8 +227,15 @@ def test_nobody_is_given_a_job_while_a_machine_that_is_to_come_has_not_been_look
     for name in ("a", "b"):
         one.dispatcher.expect(name, f"http://{name}")
     one.see("a", reading())
-    one.at[5.0] = lambda: one.see("b", reading(limit=99))
+    given_before = []
+
+    def join():
+        given_before.extend(one.hands.given)
+        one.see("b", reading(limit=99))
+
+    one.at[one.now + 5] = join
     assert one.run() == ""
+    assert given_before == []
     assert sorted(machine for _, machine in one.hands.given) == ["a", "b"]
 
 
