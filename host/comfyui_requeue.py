@@ -79,8 +79,7 @@ class Requeue:
         """
         with self._queue.mutex:
             item = self._queue.currently_running.pop(item_id)
-            if graph is not None:
-                item = (*item[:2], {node_id: dict(node) for node_id, node in graph.items()}, *item[3:])
+            item = (*item[:2], unanswered(item[2] if graph is None else graph), *item[3:])
             with self._lock:
                 self._muffled.add(str(item[1]))
                 self._held.clear()
@@ -132,3 +131,14 @@ class Requeue:
 
 def _was_interrupted(status: Any) -> bool:
     return any(event == "execution_interrupted" for event, _ in getattr(status, "messages", None) or ())
+
+
+def unanswered(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the graph whose nodes are asked anew whether they would do something else.
+
+    ComfyUI writes each node's answer (`IS_CHANGED`) into the graph that it runs, and asks no node twice: run once more,
+    *Adaptive Batch Size* could not answer with fewer.
+    """
+    return {
+        node_id: {key: value for key, value in node.items() if key != "is_changed"} for node_id, node in graph.items()
+    }

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from resource_gate.host.comfyui_requeue import unanswered
+
 
 @pytest.fixture
 def running(server):
@@ -111,3 +113,10 @@ def test_who_asks_in_the_last_moment_keeps_nobody_from_hearing_the_end(running):
     tell(running, "executing", {"prompt_id": "a", "node": None})
     assert running.sent[-1] == ("executing", {"prompt_id": "a", "node": None})
     assert running.executed == ["a"]
+
+
+def test_its_nodes_are_asked_anew_whether_they_changed_and_the_graph_that_ran_stays_as_it_is():
+    ran = {"1": {"class_type": "A", "inputs": {"x": 1}, "is_changed": [100]}, "2": {"class_type": "B", "inputs": {}}}
+    again = unanswered(ran)
+    assert again == {"1": {"class_type": "A", "inputs": {"x": 1}}, "2": {"class_type": "B", "inputs": {}}}
+    assert ran["1"]["is_changed"] == [100]
