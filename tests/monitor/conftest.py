@@ -184,6 +184,7 @@ class FakeNvml:
     NVMLError_LibraryNotFound = NvmlLibraryNotFoundError
     NVMLError_DriverNotLoaded = NvmlDriverNotLoadedError
     NVMLError_NotSupported = NvmlNotSupportedError
+    nvmlMemory_v2 = 33554472  # noqa: N815
     NVML_TEMPERATURE_GPU = 0
     NVML_CLOCK_SM = 1
     nvmlClocksThrottleReasonSwPowerCap = 4  # noqa: N815 - the names of the module
@@ -244,8 +245,13 @@ class FakeNvml:
     def nvmlDeviceGetUUID(self, handle: Any) -> Any:  # noqa: N802
         return self._told(handle, "uuid")
 
-    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any:  # noqa: N802
-        return SimpleNamespace(used=self._told(handle, "used"), total=self._told(handle, "total"))
+    def nvmlDeviceGetMemoryInfo(self, handle: Any, version: int | None = None) -> Any:  # noqa: N802
+        used, total = self._told(handle, "used"), self._told(handle, "total")
+        if version is None:
+            return SimpleNamespace(used=used, total=total)
+        assert version == self.nvmlMemory_v2
+        reserved = self._told(handle, "reserved")  # in the older call a part of `used`
+        return SimpleNamespace(used=used - reserved, total=total, reserved=reserved)
 
     def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any:  # noqa: N802
         return SimpleNamespace(gpu=self._told(handle, "busy"))

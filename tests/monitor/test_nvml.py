@@ -23,6 +23,20 @@ def test_it_tells_memory_use_temperature_and_power(fake_nvml):
     assert (gpu.throttled, gpu.freeable, gpu.fraction) == (None, None, 0.25)
 
 
+def test_what_the_driver_keeps_for_itself_is_left_out_as_cuda_leaves_it_out(fake_nvml):
+    [gpu] = reader(fake_nvml({"used": 7 * GIB, "total": 8 * GIB, "reserved": GIB // 2})).read()
+    assert (gpu.used, gpu.total) == (6.5 * GIB, 7.5 * GIB)
+
+
+def test_a_module_or_driver_that_cannot_tell_it_apart_counts_it_as_used(fake_nvml):
+    older = fake_nvml({"used": 7 * GIB, "total": 8 * GIB, "reserved": GIB // 2})
+    older.nvmlMemory_v2 = None
+    assert [(g.used, g.total) for g in reader(older).read()] == [(7 * GIB, 8 * GIB)]
+    assert [(g.used, g.total) for g in reader(fake_nvml({"used": 7 * GIB, "total": 8 * GIB})).read()] == [
+        (7 * GIB, 8 * GIB)
+    ]
+
+
 def test_what_a_card_does_not_support_is_none(fake_nvml):
     [gpu] = reader(fake_nvml({})).read()
     assert (gpu.utilization, gpu.temperature, gpu.power) == (None, None, None)
