@@ -94,7 +94,7 @@ def resources(sample: Sample, settings: Settings) -> dict[str, dict[str, Any]]:
     if sample.ram:
         add("ram", sample.ram.used, sample.ram.limit, settings.ram, source=sample.ram.source)
     for gpu in sample.gpus:
-        add(f"vram{gpu.index}", gpu.used, gpu.total, settings.vram, name=gpu.name, source=gpu.source)
+        add(f"vram{gpu.index}", gpu.working_set, gpu.total, settings.vram, name=gpu.name, source=gpu.source)
     if sample.cpu:
         add("cpu", sample.cpu.fraction * sample.cpu.cores, sample.cpu.cores, settings.cpu)
     for disk in sample.disks:

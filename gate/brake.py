@@ -56,7 +56,12 @@ class Peak(Protocol):
 
     @property
     def vram(self) -> Mapping[int, int]:
-        """Bytes of device memory at the highest point before the last `stop`, by device."""
+        """Bytes of tensors on devices at the highest point before the last `stop`, by device."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[int, int]:
+        """Bytes of weights beside them at the last `stop`, which give way to tensors, by device."""
         ...
 
 
@@ -145,7 +150,8 @@ class Brake:
         """What the running job, or the one that ended last, took of RAM above its base."""
         self.ran: set[str] = set()
         """Ids of the nodes that ran in it."""
-        self._vram_before: Mapping[int, int] = {}
+        self._tensors_before: Mapping[int, int] = {}
+        self._tensors: dict[int, int] = {}
         self._passed_over = False
         """Whether nodes ran that nobody has read the peak of: for the job they count all the same."""
         self._counting = False
@@ -174,13 +180,18 @@ class Brake:
         if self._peak.vram:  # there are devices: what is in use on them now is what a peak of no work tells
             self._peak.start(self._between())
             self._peak.stop()
-        self._vram_before = dict(self._peak.vram)
+        self._tensors_before = dict(self._peak.vram)
+        self._tensors = {}
 
     @property
     def job_vram(self) -> int:
-        """Bytes of device memory that the job took above what was in use before, on the device where it took most."""
-        before = self._vram_before
-        return max((size - before.get(device, 0) for device, size in self.job_peak.vram.items()), default=0)
+        """Bytes of all tensors at the job's highest point, on the device with the most; 0 where it added none.
+
+        What lay there before counts: a model that an earlier job loaded is needed no less. Weights that give way to
+        tensors (ComfyUI's dynamic VRAM) do not.
+        """
+        before = self._tensors_before
+        return max((size for device, size in self._tensors.items() if size > before.get(device, 0)), default=0)
 
     def before_node(self, node: NodeStart) -> None:
         """Make room, if there is too little. On the worker thread, between nodes."""
@@ -231,7 +242,7 @@ class Brake:
         self._passed_over = False
         peak = self._stop_peak()
         now = self._between()
-        self.job_peak = self.job_peak.including(peak, self._peak.vram)
+        self.job_peak = self.job_peak.including(peak, self._on_devices())
         if peak:
             self.meter.peak(self._held_at_peak(peak - (now.rss - now.anonymous), now))
 
@@ -241,7 +252,7 @@ class Brake:
             return
         ran, self._running = self._running, None
         peak = self._stop_peak()
-        self.job_peak = self.job_peak.including(peak, self._peak.vram)
+        self.job_peak = self.job_peak.including(peak, self._on_devices())
         if peak:
             now = self._between()
             # The peak counts mapped files, a model's above all; the kernel drops those pages before it kills.
@@ -275,6 +286,13 @@ class Brake:
         peak, seen = self._peak.stop(), self._peak.resident
         self._looked = None if seen is None else (self._clock(), self._ladder.climbs, seen)
         return peak
+
+    def _on_devices(self) -> Mapping[int, int]:
+        """Bytes at the highest point before the last `stop`, weights and all, by device."""
+        tensors, weights = self._peak.vram, self._peak.weights
+        for device, size in tensors.items():
+            self._tensors[device] = max(size, self._tensors.get(device, 0))
+        return {device: size + weights.get(device, 0) for device, size in tensors.items()}
 
     def _make_room(self, node: NodeStart, need: int, settings: Settings) -> None:
         if self._roomy(need):

@@ -40,6 +40,7 @@ class ComfyUIHost:
         # By name: `nodes` is ComfyUI's module here, and the name of a package of ours.
         self._nodes: Any = import_module("nodes")
         self._models = Models(model_management, sys.modules["torch"])
+        self._device_peaks = DevicePeaks(sys.modules["torch"], model_management)
         self._progress_bar: Callable[..., Any] = import_module("comfy.utils").ProgressBar
         self._interrupted: Callable[[], None] = model_management.throw_exception_if_processing_interrupted
         self._cache = OutputCache(self._decides_by_itself)
@@ -201,7 +202,7 @@ class ComfyUIHost:
 
     def device_peaks(self) -> DevicePeaks:
         """torch's peak counters."""
-        return DevicePeaks(sys.modules["torch"])
+        return self._device_peaks
 
     def check_interrupt(self) -> None:
         """Raise ComfyUI's own exception if the user interrupted."""

@@ -15,12 +15,16 @@ log = logging.getLogger(__name__)
 class DevicePeaks:
     """torch's own peak counters of device memory, by device: exact, with no sampling. CUDA and ROCm.
 
+    They count tensors, not what the allocator keeps back for later ones: that gives way to whatever comes.
+
     Args:
         torch: the torch module that ComfyUI loaded.
+        management: `comfy.model_management`.
     """
 
-    def __init__(self, torch: Any) -> None:
+    def __init__(self, torch: Any, management: Any) -> None:
         self._cuda = torch.cuda
+        self._mm = management
 
     def reset(self) -> None:
         """Count from now on."""
@@ -28,12 +32,42 @@ class DevicePeaks:
             self._cuda.reset_peak_memory_stats(device)
 
     def read(self) -> dict[int, int]:
-        """The highest bytes that the allocator held since then, by index."""
-        return {device: int(self._cuda.max_memory_reserved(device)) for device in self._devices()}
+        """The highest bytes that tensors took since then, by index."""
+        return {device: int(self._cuda.max_memory_allocated(device)) for device in self._devices()}
+
+    def weights(self) -> dict[int, int]:
+        """Bytes of weights under dynamic VRAM now, by index: torch does not count them."""
+        return {device: all_of_them for device, (all_of_them, _) in dynamic_weights(self._mm).items()}
 
     def _devices(self) -> range:
         ready = self._cuda.is_initialized() and self._cuda.is_available()  # the second may ask the driver
         return range(self._cuda.device_count() if ready else 0)
+
+
+def dynamic_weights(management: Any) -> dict[int, tuple[int, int]]:
+    """Weights under ComfyUI's dynamic VRAM (0.16 and newer, by default on NVIDIA cards), by index of the card.
+
+    They lie outside torch's allocator, fill the card as far as it goes, and are paged out, page by page, for whoever
+    wants memory: ComfyUI's own tensors and, by the driver's word, other programs too. Any thread.
+
+    Returns:
+        Bytes of all weights, and of those that are paged out by themselves.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for loaded in list(management.current_loaded_models):
+        patcher = loaded.model
+        if patcher is None or not is_dynamic(patcher) or getattr(loaded.device, "type", "cpu") == "cpu":
+            continue
+        size = int(patcher.loaded_size())
+        stays = int(getattr(patcher.model, "model_loaded_weight_memory", 0))
+        whole, pages = found.get(loaded.device.index or 0, (0, 0))
+        found[loaded.device.index or 0] = whole + size, pages + max(0, size - stays)
+    return found
+
+
+def is_dynamic(patcher: Any) -> bool:
+    """Whether ComfyUI keeps this model's weights under dynamic VRAM; its older versions know no such thing."""
+    return bool(getattr(patcher, "is_dynamic", bool)())
 
 
 class Models:
@@ -56,7 +90,8 @@ class Models:
             if patcher is None or getattr(loaded.device, "type", "cpu") == "cpu":
                 continue
             module = getattr(patcher, "model", patcher)
-            found.append(LoadedModel(loaded, type(module).__name__, int(patcher.loaded_size()), id(module) in needed))
+            needs_it, moves = id(module) in needed, not is_dynamic(patcher)
+            found.append(LoadedModel(loaded, type(module).__name__, int(patcher.loaded_size()), needs_it, moves))
         return sorted(found, key=lambda m: -m.vram)
 
     def unload(self, models: Iterable[LoadedModel]) -> None:
@@ -110,13 +145,15 @@ class Models:
         """Device memory as torch sees it: CUDA and ROCm, XPU, MPS. Never initialises a device by itself."""
         torch = self._torch
         found = []
+        weights = dynamic_weights(self._mm)
         for kind in ("cuda", "xpu"):
             api = getattr(torch, kind, None)
             if api is None or not api.is_initialized() or not api.is_available():
                 continue
             for i in range(api.device_count()):
                 free, total = api.mem_get_info(i)
-                freeable = api.memory_reserved(i)
+                whole, pages = weights.get(i, (0, 0))
+                freeable = api.memory_reserved(i) + whole
                 uuid = getattr(api.get_device_properties(i), "uuid", None)
                 found.append(
                     GpuReading(
@@ -126,6 +163,7 @@ class Models:
                         total,
                         "torch",
                         freeable=freeable,
+                        evictable=pages,
                         uuid=None if uuid is None else str(uuid),
                     )
                 )

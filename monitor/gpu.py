@@ -32,7 +32,7 @@ def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[Gpu
 def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
-            return replace(told, index=card.index, name=card.name, freeable=card.freeable)
+            return replace(told, index=card.index, name=card.name, freeable=card.freeable, evictable=card.evictable)
     return card
 
 

@@ -32,7 +32,7 @@ def figures(sample: Sample) -> dict[str, float]:
         found |= {"cpu": sample.cpu.fraction, "process_cores": sample.cpu.process_cores}
     for gpu in sample.gpus:
         name = vram_name(gpu)
-        found |= {name: gpu.used, f"{name}_limit": gpu.total}
+        found |= {name: gpu.working_set, f"{name}_limit": gpu.total}
         more = {"utilization": gpu.utilization, "temperature": gpu.temperature, "power": gpu.power}
         found |= {f"gpu{gpu.index}_{key}": value for key, value in more.items() if value is not None}
     for disk in sample.disks:

@@ -101,6 +101,7 @@ def _of_gpus(gpus: tuple[GpuReading, ...]) -> Iterator[Metric]:
     yield over("gpu_memory_used_bytes", "Memory of the card in use.", ((g, g.used) for g in gpus))
     yield over("gpu_memory_size_bytes", "Memory of the card.", ((g, g.total) for g in gpus))
     yield over("gpu_memory_freeable_bytes", "What ComfyUI could free.", ((g, g.freeable) for g in gpus))
+    yield over("gpu_memory_evictable_bytes", "What gives way by itself.", ((g, g.evictable) for g in gpus))
     yield over("gpu_busy_ratio", "Share of time in which a kernel ran.", ((g, g.utilization) for g in gpus))
     yield over("gpu_temperature_celsius", "Temperature of the card.", ((g, g.temperature) for g in gpus))
     yield over("gpu_power_watts", "Power the card draws.", ((g, g.power) for g in gpus))

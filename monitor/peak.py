@@ -20,7 +20,11 @@ class DevicePeaks(Protocol):
         ...
 
     def read(self) -> Mapping[int, int]:
-        """Return the highest bytes since then, by index of the card."""
+        """Return the highest bytes that tensors took since then, by index of the card."""
+        ...
+
+    def weights(self) -> Mapping[int, int]:
+        """Return bytes of weights on the card that are no tensors of torch's, now."""
         ...
 
 
@@ -131,7 +135,9 @@ class PeakMeter:
         self.anonymous = 0
         """The highest anonymous bytes seen in samples: without mapped files, and so a lower bound."""
         self.vram: Mapping[int, int] = {}
-        """The highest bytes of each card in the last job, by index."""
+        """The highest bytes of tensors on each card in the last job, by index."""
+        self.weights: Mapping[int, int] = {}
+        """Bytes of weights that lay beside them at its end, and would have given way to more tensors."""
         self._sampled = self._before = 0
         self._reset = False
         self.resident: ResidentNow | None = None
@@ -168,7 +174,8 @@ class PeakMeter:
         """
         now = self.resident = self._process.resident()
         self.anonymous = max(self.anonymous, now.anonymous)
-        self.vram = dict(self._devices.read()) if self._devices is not None else {}
+        if self._devices is not None:
+            self.vram, self.weights = dict(self._devices.read()), dict(self._devices.weights())
         by_group = self._cgroup.read() if self._cgroup is not None else None
         if self._reset or now.peak > self._before:
             self.how = "process"

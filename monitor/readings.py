@@ -87,11 +87,19 @@ class GpuReading:
     """Why its clocks are held down, in words; None where they are not, or the driver does not tell."""
     uuid: str | None = None
     """What the driver calls this card; tells the same card told of by two sources."""
+    evictable: int = 0
+    """Bytes of `used` that give way by themselves when the card runs short: weights under ComfyUI's dynamic VRAM."""
+
+    @property
+    def working_set(self) -> int:
+        """Bytes that do not give way by themselves: as page cache is no part of RAM in use, what is evictable is none
+        of this."""
+        return max(0, self.used - self.evictable)
 
     @property
     def fraction(self) -> float:
-        """Used share of the card's memory, 0–1."""
-        return self.used / self.total if self.total else 0.0
+        """The working set's share of the card's memory, 0–1; levels go by it."""
+        return self.working_set / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ class Sampler:
         for gpu in gpus:
             name = vram_name(gpu)
             rhythm = self._gpu_rhythms.setdefault(name, Rhythm())
-            rhythm.note(at - ages.get(gpu.source, 0.0), MemoryReading(gpu.used, gpu.total, gpu.source))
+            rhythm.note(at - ages.get(gpu.source, 0.0), MemoryReading(gpu.working_set, gpu.total, gpu.source))
             soonest = min(soonest, rhythm.until_full(levels[name], settings.vram, settings.monitor, rest))
         return soonest
 

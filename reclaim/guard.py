@@ -104,7 +104,7 @@ class Guard:
         for gpu in sample.gpus:
             if resource == f"vram{gpu.index}":
                 capped = min(level, _highest(resource))
-                return shortage_of(resource, gpu.used, gpu.total, capped, settings.vram)
+                return shortage_of(resource, gpu.working_set, gpu.total, capped, settings.vram)
         for disk in sample.disks:
             if resource == f"disk_{disk.roles[0]}":
                 return shortage_of(resource, disk.total - disk.free, disk.total, level, settings.disk)

@@ -60,6 +60,8 @@ class LoadedModel:
     vram: int
     needed: bool
     """Whether the running or the waiting prompt uses it, as far as can be known."""
+    moves: bool = True
+    """Whether its weights move into RAM when it leaves the device; under dynamic VRAM their file holds them already."""
 
 
 class TempHost(Protocol):

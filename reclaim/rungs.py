@@ -218,10 +218,11 @@ class Models:
         for model in sorted(self._host.models(), key=lambda m: -m.vram):
             if goal is not None and so_far >= goal:
                 break
-            if (self._needed or not model.needed) and 0 < model.vram <= room:
+            takes = model.vram if model.moves else 0
+            if (self._needed or not model.needed) and model.vram > 0 and takes <= room:
                 chosen.append(model)
                 so_far += model.vram
-                room -= model.vram
+                room -= takes
         return chosen
 
 

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from resource_gate.batch.local.find_comfyui import find_comfyui
+from resource_gate.batch.local.server_process import sees_gpu
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LEFT_OUT = pytest.StashKey[list[str]]()
@@ -19,7 +20,9 @@ def missing() -> dict[str, str]:
     found = {}
     comfyui = find_comfyui()
     if comfyui.comfyui is None:
-        found["live"] = comfyui.reason
+        found["live"] = found["gpu"] = comfyui.reason
+    elif not sees_gpu(comfyui.comfyui.python):
+        found["gpu"] = "torch sees no GPU here"
     if not os.environ.get("CHROMIUM") and not any(map(shutil.which, CHROMIUMS)):
         found["browser"] = "no Chromium on PATH, and CHROMIUM is not set"
     elif importlib.util.find_spec("playwright") is None:

@@ -55,6 +55,7 @@ class Peak:
         self.value = 0
         self.started = 0
         self.vram: dict[int, int] = {}
+        self.weights: dict[int, int] = {}
         self.resident = None
 
     def start(self, now: object = None) -> None:

@@ -204,3 +204,30 @@ def test_before_a_node_that_makes_much_a_look_into_the_heap_may_take_its_time(ma
     machine.resident = ProcessReading(rss=901 * MB, peak=901 * MB, anonymous=901 * MB)
     machine.brake.before_node(node(images=image(0.1)))
     assert machine.worth == [True]
+
+
+def run_a_job(machine, *highest):
+    """A job of one node a figure; each has bytes of tensors at its highest, and of weights beside them at its end."""
+    machine.brake.job_started()
+    for tensors, weights in highest:
+        machine.brake.before_node(node(images=image(1)))
+        machine.peak.value, machine.peak.vram, machine.peak.weights = GB, {0: tensors}, {0: weights}
+    machine.brake.job_ended()
+
+
+def test_a_jobs_peak_of_vram_is_told_with_weights_and_its_need_without(machine):
+    run_a_job(machine, (3 * GB, 20 * GB), (9 * GB, 14 * GB), (2 * GB, 22 * GB))
+    assert machine.brake.job_peak.vram == {0: 24 * GB}
+    assert machine.brake.job_vram == 9 * GB
+
+
+def test_a_model_that_an_earlier_job_loaded_is_part_of_what_a_job_needs(machine):
+    run_a_job(machine, (12 * GB, 0))
+    run_a_job(machine, (16 * GB, 0))
+    assert machine.brake.job_vram == 16 * GB
+
+
+def test_a_job_that_adds_nothing_on_the_card_needs_nothing_there(machine):
+    run_a_job(machine, (12 * GB, 0))
+    run_a_job(machine, (12 * GB, 0))
+    assert machine.brake.job_vram == 0

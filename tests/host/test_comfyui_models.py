@@ -48,7 +48,7 @@ class Cuda:
     def memory_allocated(self, i: int) -> int:
         return 15 * GB if i == 0 else 0
 
-    def max_memory_reserved(self, i: int) -> int:
+    def max_memory_allocated(self, i: int) -> int:
         return 21 * GB if i == 0 else 0
 
     def reset_peak_memory_stats(self, i: int) -> None:
@@ -71,6 +71,15 @@ class Loaded:
         self.device = device
         module = type(kind, (), {})()
         self.model = SimpleNamespace(model=module, loaded_size=lambda: size)
+
+
+class Dynamic(Loaded):
+    """The same under dynamic VRAM, with some weights that torch holds and that stay."""
+
+    def __init__(self, kind: str, pages: int, stays: int = 0, device: Device = CUDA) -> None:
+        super().__init__(kind, pages + stays, device)
+        self.model.is_dynamic = lambda: True
+        self.model.model.model_loaded_weight_memory = stays
 
 
 class Management:
@@ -104,11 +113,32 @@ def test_cards_are_told_as_torch_counts_them_with_what_comfyui_could_free(torch)
     assert (second.index, second.name, second.used, second.uuid) == (1, "Card 1", 1 * GB, "0000-1")
 
 
+def test_weights_under_dynamic_vram_can_be_freed_and_all_but_those_that_stay_give_way_by_themselves(torch):
+    management = Management(Dynamic("Flux", 9 * GB, 1 * GB), Dynamic("CLIP", 2 * GB), Loaded("VAE", 1 * GB))
+    first, second = Models(management, torch).readings()
+    assert (first.used, first.freeable, first.evictable) == (20 * GB, 30 * GB, 11 * GB)
+    assert (first.working_set, first.fraction) == (9 * GB, 9 / 24)
+    assert (second.evictable, second.working_set) == (0, 1 * GB)
+
+
+def test_weights_under_dynamic_vram_move_nowhere_when_they_leave_the_device(torch):
+    dynamic, static = Dynamic("Flux", 9 * GB), Loaded("VAE", 1 * GB)
+    listed = Models(Management(dynamic, static), torch).loaded(set())
+    assert [(m.name, m.moves) for m in listed] == [("Flux", False), ("VAE", True)]
+
+
+def test_a_dynamic_model_on_the_cpu_or_one_that_is_gone_counts_for_no_card(torch):
+    gone = Dynamic("Gone", 5 * GB)
+    gone.model = None
+    [first, _] = Models(Management(Dynamic("CLIP", 2 * GB, device=CPU), gone), torch).readings()
+    assert (first.freeable, first.evictable) == (18 * GB, 0)
+
+
 def test_a_device_is_never_initialised_by_looking(torch):
     torch.cuda.ready = False
     models = Models(Management(), torch)
     assert models.readings() == [] and models.slack() == 0 and models.pinned_slack() == 0
-    assert DevicePeaks(torch).read() == {}
+    assert DevicePeaks(torch, Management()).read() == {}
 
 
 def test_slack_is_what_the_allocators_hold_and_nobody_uses(torch):
@@ -137,7 +167,12 @@ def test_pins_go_through_comfyui_and_count_as_none_where_it_has_no_way_to_unpin(
 
 
 def test_peaks_are_torchs_own_and_count_anew_after_a_reset(torch):
-    peaks = DevicePeaks(torch)
+    peaks = DevicePeaks(torch, Management())
     peaks.reset()
     assert torch.cuda.reset == [0, 1]
     assert peaks.read() == {0: 21 * GB, 1: 0}
+
+
+def test_weights_that_torch_does_not_count_are_told_beside_the_peak(torch):
+    management = Management(Dynamic("Flux", 9 * GB, 1 * GB), Loaded("VAE", 1 * GB))
+    assert DevicePeaks(torch, management).weights() == {0: 10 * GB}

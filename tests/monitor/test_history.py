@@ -28,7 +28,10 @@ def whole(at):
         at,
         process=ProcessReading(50, 60, 40),
         cpu=CpuReading(0.5, 1.5, 4),
-        gpus=(GpuReading(0, "a", 5, 10, "nvml", utilization=0.5, temperature=60.0), GpuReading(1, "b", 6, 10, "nvml")),
+        gpus=(
+            GpuReading(0, "a", 5, 10, "nvml", utilization=0.5, temperature=60.0),
+            GpuReading(1, "b", 9, 10, "nvml", evictable=3),
+        ),
         disks=(DiskReading("/", ("output",), 70, 100, 25),),
         temp=TempReading("/t", 7, 1),
         pressure=PressureReading(swap_used=3),

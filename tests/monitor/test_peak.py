@@ -142,10 +142,13 @@ class Devices:
     def read(self):
         return {0: 3 * GIB}
 
+    def weights(self):
+        return {0: 7 * GIB}
+
 
 def test_the_gpus_peak_is_torchs_own_count():
     devices = Devices()
     meter = PeakMeter(without_reset(Portable()), devices=devices)
     meter.start()
     meter.stop()
-    assert (devices.counting, meter.vram) == (1, {0: 3 * GIB})
+    assert (devices.counting, meter.vram, meter.weights) == (1, {0: 3 * GIB}, {0: 7 * GIB})

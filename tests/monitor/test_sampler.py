@@ -86,7 +86,7 @@ def aside_of(value, clock, **more):
 
 
 def test_a_full_sample_holds_every_reading_and_its_level(clock, heard, ram):
-    gpu = GpuReading(0, "Card", 23 * GIB, 24 * GIB, "nvml")
+    gpu = GpuReading(0, "Card", 24 * GIB, 24 * GIB, "nvml", evictable=1 * GIB)
     disk = DiskReading("/x", ("output", "temp"), 88 * GIB, 100 * GIB, 12 * GIB)
     temp = TempReading("/t", 100, 3)
     sampler = sampler_of(

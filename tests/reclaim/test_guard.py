@@ -220,6 +220,16 @@ def test_vram_is_never_taken_further_than_critical(house):
     assert all(a.level <= Level.CRITICAL for a in h.actions.all())
 
 
+def test_what_gives_way_by_itself_is_no_part_of_what_a_card_is_short_of(house):
+    h = house()
+    h.critical.has = 20 * GB
+    gpu = GpuReading(0, "card", 24 * GB, 24 * GB, "nvml", evictable=2 * GB)
+    h.guard.on_sample(Sample(0, 0, gpus=(gpu,), levels={"vram0": Level.CRITICAL}))
+    h.host.at_boundary(Place.BETWEEN_PROMPTS)
+    [action] = h.actions.all()
+    assert action.goal == pytest.approx((22 - 24 * 0.8) * GB, abs=10)
+
+
 def test_ram_is_taken_to_the_emergency_level(house):
     h = house()
     h.emergency.has = 20 * GB

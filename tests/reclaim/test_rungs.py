@@ -216,6 +216,12 @@ def test_a_model_that_finds_no_room_in_ram_stays_on_its_device(host):
     assert host.unloaded == ["clip"]
 
 
+def test_a_model_whose_weights_move_nowhere_needs_no_room_in_ram(host):
+    host.loaded = [LoadedModel("unet", "unet", 5000 * MB, False, moves=False), model("clip", 900)]
+    models(host, room=0).free("vram0", AT, None)
+    assert host.unloaded == ["unet"]
+
+
 def test_a_model_with_nothing_on_the_device_is_left_alone(host):
     host.loaded = [model("offloaded", 0)]
     assert models(host).estimate("vram0", AT) == 0
