@@ -40,12 +40,15 @@ function readMachine(value: unknown): Machine {
     cause: object(data.cause),
     level: level(data.level),
     ram: data.ram ? readResource("ram", object(data.ram)) : null,
-    gpus: list(data.gpus).map((one, at) => readResource(`vram${at}`, { limit: object(one).total, ...object(one) })),
+    gpus: list(data.gpus).map((one, at) => readResource(`vram${at}`, asResource(object(one)))),
     job: data.job ? { name: text(job.name), node: text(job.node), progress: maybe(job.progress) } : null,
     done: number(data.done),
     failed: number(data.failed),
   };
 }
+
+/** What gives way by itself counts for no level, and so is left out of what is used. */
+const asResource = (gpu: Json): Json => ({ ...gpu, limit: gpu.total, used: number(gpu.used) - number(gpu.evictable) });
 
 /** Only what a link may point to. */
 const webAddress = (value: unknown): string => (/^https?:\/\//.test(text(value)) ? text(value) : "");

@@ -35,6 +35,8 @@ export interface Gpu {
   utilization: number | null;
   temperature: number | null;
   throttled: string;
+  /** Bytes that count for no level: they give way by themselves. */
+  evictable: number;
 }
 
 export interface Batch {
@@ -154,6 +156,7 @@ function readGpu(data: Json): Gpu {
     utilization: maybe(data.utilization),
     temperature: maybe(data.temperature),
     throttled: text(data.throttled),
+    evictable: number(data.evictable),
   };
 }
 

@@ -67,6 +67,14 @@ describe("the panel", () => {
     expect(text(".rg-meters .rg-caption")).toBe("all of this machine's memory · 4.0 GB left");
   });
 
+  it("tells of weights that give way beside what a card holds for good", async () => {
+    const resources = { vram0: resource(0.5, "normal", { name: "Card" }) };
+    const { text, push } = await opened(status({ resources, gpus: [{ index: 0, evictable: 3 * 1024 ** 3 }] }));
+    expect(text(".rg-meters .rg-caption").replaceAll("\u00a0", " ")).toBe("Card · 3.0 GB of weights beside it, which give way");
+    await push({ resources, gpus: [{ index: 0, evictable: 0 }] });
+    expect(text(".rg-meters .rg-caption")).toBe("Card");
+  });
+
   it("does not cry out over a busy CPU", async () => {
     const { host } = await opened(status({ resources: { cpu: resource(1, "emergency") } }));
     expect(host.querySelector(".rg-resource")?.getAttribute("data-level")).toBe("normal");

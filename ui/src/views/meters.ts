@@ -142,6 +142,7 @@ function caption(resource: Resource, gpus: readonly Gpu[], { texts, formats }: P
         resource.name,
         gpu?.utilization != null ? texts.t("meters.busy", { percent: formats.percent(gpu.utilization) }) : "",
         gpu?.temperature != null ? texts.t("meters.degrees", { n: formats.count(gpu.temperature) }) : "",
+        gpu?.evictable ? texts.t("meters.evictable", { bytes: formats.bytes(gpu.evictable) }) : "",
         gpu?.throttled ? texts.t("meters.throttled", { why: gpu.throttled }) : "",
       ];
     }
