@@ -31,9 +31,9 @@ types: setup
 unit: setup
 	$(PYTEST) -m "not live and not browser"
 
-# Against a real ComfyUI (COMFYUI_PATH, else ~/comfy/ComfyUI); says in one line where there is none.
+# Against a real ComfyUI (COMFYUI_PATH, else ~/comfy/ComfyUI), and a real card; says in one line where there is none.
 live: setup
-	$(PYTEST) tests/live tests/compat || [ $$? -eq 5 ]
+	$(PYTEST) tests/live tests/compat tests/gpu || [ $$? -eq 5 ]
 
 browser: setup chromium
 	$(PYTEST) tests/browser || [ $$? -eq 5 ]
