@@ -29,7 +29,7 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(PYTEST) -m "not live and not browser"
+	$(PYTEST) -m "not live and not browser and not gpu"
 
 # Against a real ComfyUI (COMFYUI_PATH, else ~/comfy/ComfyUI), and a real card; says in one line where there is none.
 live: setup
@@ -64,7 +64,7 @@ fuzz: setup
 
 # What the tests reach, by branch, of the rooms that decide.
 coverage: setup
-	$(BIN)/coverage run -m pytest -m "not live and not browser" -q
+	$(BIN)/coverage run -m pytest -m "not live and not browser and not gpu" -q
 	$(BIN)/coverage report
 
 # Whether the tests would notice a change; half an hour.

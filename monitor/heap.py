@@ -6,7 +6,7 @@ import ctypes
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import psutil
 
@@ -85,7 +85,8 @@ def heap_use(module: Any = psutil, load: Callable[[], Any] = lambda: ctypes.CDLL
     return _by_psutil(module) or _by_glibc(load)
 
 
-_own_heap_use = functools.cache(heap_use)
+own_heap_use = functools.cache(heap_use)
+"""`heap_use` of this system."""
 
 
 def heap_slack(anonymous: int, use: HeapUse | None = None) -> int | None:
@@ -98,7 +99,7 @@ def heap_slack(anonymous: int, use: HeapUse | None = None) -> int | None:
         anonymous: bytes of the process's anonymous resident memory.
         use: tells what the heap handed out; None for this system's own.
     """
-    use = use or _own_heap_use()
+    use = use or own_heap_use()
     return None if use is None else max(0, anonymous - use())
 
 
@@ -113,6 +114,70 @@ LONG = 0.00005
 """Seconds of a look below which the next one need not wait."""
 
 
+T = TypeVar("T")
+
+
+class Rested(Generic[T]):
+    """A look at the heap, and when the next one is due: the heap is locked meanwhile, for all threads.
+
+    Args:
+        look: at the heap.
+        clock: seconds.
+        effort: seconds of this thread on a processor: on a busy machine a look takes longer and costs the same.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], T],
+        clock: Callable[[], float] = time.monotonic,
+        effort: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._look = look
+        self._clock = clock
+        self._effort = effort
+        self._took = 0.0
+        self._not_before = 0.0
+
+    def due(self, worth: bool = False) -> bool:
+        """Whether a look costs little beside the time since the last; where it is `worth` much, whether it is quick."""
+        return self._clock() >= self._not_before or (worth and self._took <= PATIENCE)
+
+    def __call__(self) -> T:
+        """Look now."""
+        began = self._effort()
+        told = self._look()
+        self._took = self._effort() - began
+        if self._took > LONG:
+            self._not_before = self._clock() + self._took * REST
+        return told
+
+
+class SparingHeapSlack:
+    """`heap_slack` by what the heap told last, where another look would cost too much: for who asks ten times a second.
+
+    Args:
+        use: tells what the heap handed out; None where no one can tell.
+        clock, effort: as `Rested` has them.
+    """
+
+    def __init__(
+        self,
+        use: HeapUse | None,
+        clock: Callable[[], float] = time.monotonic,
+        effort: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._use = None if use is None else Rested(use, clock, effort)
+        self._handed_out = 0
+
+    def __call__(self, anonymous: int) -> int | None:
+        """Of so many anonymous bytes, as read a moment ago; None where no one can tell."""
+        if self._use is None:
+            return None
+        if self._use.due():
+            self._handed_out = self._use()
+        return max(0, anonymous - self._handed_out)
+
+
 class FreeInHeap:
     """Tells resident bytes that lie free inside the heap: what runs next may find room there, and the process not grow.
 
@@ -122,8 +187,7 @@ class FreeInHeap:
 
     Args:
         look: at the heap; None where it tells nothing.
-        clock: seconds.
-        effort: seconds of this thread on a processor: on a busy machine a look takes longer and costs the same.
+        clock, effort: as `Rested` has them.
     """
 
     def __init__(
@@ -132,13 +196,9 @@ class FreeInHeap:
         clock: Callable[[], float] = time.monotonic,
         effort: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._look = look
-        self._clock = clock
-        self._effort = effort
+        self._look = None if look is None else Rested(look, clock, effort)
         self._others = 0
         self._last = 0
-        self._took = 0.0
-        self._not_before = 0.0
 
     def __call__(self, anonymous: int, worth: bool = False) -> int:
         """Of so many anonymous bytes, as read a moment ago; as the last look told, where another would cost too much.
@@ -148,13 +208,8 @@ class FreeInHeap:
         """
         if self._look is None:
             return 0
-        now = self._clock()
-        if now >= self._not_before or (worth and self._took <= PATIENCE):
-            began = self._effort()
+        if self._look.due(worth):
             handed_out, free = self._look()
-            self._took = self._effort() - began
-            if self._took > LONG:
-                self._not_before = now + self._took * REST
             self._others = max(self._others, anonymous - handed_out - free)
             self._last = max(0, anonymous - handed_out - self._others)
         return min(self._last, anonymous)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from .heap import heap_slack
+from .heap import SparingHeapSlack, own_heap_use
 from .kept import KeptFile, number_after
 from .readings import ProcessReading
 
@@ -65,7 +65,7 @@ class ProcessReader:
     Args:
         proc: `/proc`, or a tree made like it; None where the system has none.
         portable: tells the same on other systems.
-        slack: bytes the heap holds back, from the anonymous bytes.
+        slack: bytes the heap holds back, from the anonymous bytes; None for what this system tells.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class ProcessReader:
         proc: Path | None = PROC,
         *,
         portable: Callable[[], Resident] | None = None,
-        slack: Callable[[int], int | None] = heap_slack,
+        slack: Callable[[int], int | None] | None = None,
     ) -> None:
         self._status = KeptFile(proc / "self/status") if proc else None
         self._clear_refs = proc / "self/clear_refs" if proc else None
         self._portable = portable or PortableProcess()
-        self._slack = slack
+        self._slack = slack or SparingHeapSlack(own_heap_use())
         self._highest = 0
         self._quick: QuickResident | None = None
         if proc is not None and proc == PROC:

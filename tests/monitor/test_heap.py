@@ -8,7 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from resource_gate.monitor.heap import PATIENCE, REST, FreeInHeap, HeapState, glibc_heap, heap_slack, heap_use
+from resource_gate.monitor.heap import (
+    PATIENCE,
+    REST,
+    FreeInHeap,
+    HeapState,
+    SparingHeapSlack,
+    glibc_heap,
+    heap_slack,
+    heap_use,
+)
 
 MIB = 1024**2
 
@@ -55,6 +64,7 @@ def test_blocks_that_were_freed_and_not_returned_show_as_slack():
     """In a process of its own, with the dynamic threshold fixed so that the blocks lie on the heap."""
     code = (
         "import ctypes\n"
+        "from resource_gate.monitor.heap import heap_slack\n"
         "from resource_gate.monitor.process import ProcessReader\n"
         "libc = ctypes.CDLL(None)\n"
         "libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]\n"
@@ -62,9 +72,9 @@ def test_blocks_that_were_freed_and_not_returned_show_as_slack():
         "reader = ProcessReader()\n"
         "blocks = [libc.malloc(65536) for _ in range(1600)]\n"
         "for b in blocks: ctypes.memset(b, 1, 65536)\n"
-        "before = reader.read().heap_slack\n"
+        "before = heap_slack(reader.anonymous_rss())\n"
         "for b in blocks[:-1]: libc.free(b)\n"
-        "print(reader.read().heap_slack - before)\n"
+        "print(heap_slack(reader.anonymous_rss()) - before)\n"
     )
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -187,3 +197,22 @@ def test_of_this_process_it_tells_the_blocks_that_were_freed_until_they_are_give
     at_first, held, freed, trimmed = map(int, done.stdout.split())
     assert max(at_first, held, trimmed) < 10 * MIB
     assert freed == pytest.approx(100 * MIB, abs=8 * MIB)
+
+
+def test_the_samplers_look_is_spared_while_it_is_dear_and_made_each_time_while_it_is_not():
+    process = Process(handed_out=300, free=700, others=0)
+    slack = SparingHeapSlack(lambda: process.look().handed_out, process.clock, process.clock)
+    assert slack(process.anonymous) == 700 * MIB
+    process.handed_out, process.free = 500, 500
+    assert slack(process.anonymous) == 500 * MIB
+    process.takes = 2
+    slack(process.anonymous)
+    looks, process.handed_out = process.looks, 100
+    process.now += 2 * REST - 1
+    assert slack(600 * MIB) == 100 * MIB and process.looks == looks
+    process.now += 1
+    assert slack(600 * MIB) == 500 * MIB and process.looks == looks + 1
+
+
+def test_a_heap_that_tells_nothing_has_no_slack_to_tell_of():
+    assert SparingHeapSlack(None)(5 * MIB) is None
