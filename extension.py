@@ -109,7 +109,11 @@ class Extension:
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.prediction = Prediction(
-            host.data_folder, lambda: self.settings, gpus=self._held.gpu_names, died=self._died_with
+            host.data_folder,
+            lambda: self.settings,
+            gpus=self._held.gpu_names,
+            model_bytes=host.model_bytes,
+            died=self._died_with,
         )
         free_in_heap = FreeInHeap(glibc_heap())
         glance = SteadyReading(self._ram.read, lambda limit: entry_of(Level.WARNING, limit, self.settings.ram))

@@ -5,8 +5,9 @@
 
 batch: clips of two sizes in turn; the large ones fit only once what the last clip left is freed. The same batch with
 prediction and by the thresholds alone (`gate.predict` off), in turn, both from an empty history. frees: actions between
-prompts, and of those the needless: the prompt that followed would have stayed below critical without. waits: seconds
-that prompts were held with the gate waiting, and how many prompts.
+prompts, and of those the needless: the prompt that followed would have stayed below critical without, had all that lay
+there stayed; what was used is the reading that the gate decided by. over critical: clips in which RAM was seen above.
+waits: seconds that prompts were held with the gate waiting, and how many prompts.
 
 restart: a node that takes several times what tensor arithmetic says of it, after a clip that leaves much behind, in a
 process that has not run it yet. What nodes were seen to take is known to a process only; what prompts took, to the next
@@ -50,7 +51,7 @@ class Watched:
 
     server: ServerProcess
     looks: list[tuple[float, float, float, int]] = field(default_factory=list)
-    """Time, bytes used and limit, clips that had ended."""
+    """When it was asked, bytes used and limit, clips that had ended."""
     waits: list[tuple[float, str]] = field(default_factory=list)
     """Seconds from look to look while the gate waited, and for which prompt."""
     actions: dict[float, dict[str, Any]] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Watched:
     def _watch(self) -> None:
         last = time.time()
         while not self._over.wait(0.05):
+            asked = time.time()
             try:
                 status = self.server.client.status()
                 log = self.server.client.call("GET", "/resource_gate/log")
@@ -78,18 +80,28 @@ class Watched:
                 continue
             ram = status["resources"]["ram"]
             batch = status["batch"]
-            self.looks.append((now, ram["used"], ram["limit"], batch["done"] + batch["failed"]))
+            self.looks.append((asked, ram["used"], ram["limit"], batch["done"] + batch["failed"]))
             if status["gate"]["state"] == "waiting":
                 self.waits.append((now - last, status["gate"]["job"]))
             last = now
             self.actions.update({a["time"]: a for a in log["actions"]})
 
     def before(self, action: dict[str, Any]) -> dict[str, Any]:
-        """The action, with what was used when it began, and which clip was next."""
-        began = action["time"] - sum(rung["seconds"] for rung in action["rungs"])
-        looks = [look for look in self.looks if look[0] <= began] or self.looks[:1]
-        _, used, limit, ended = looks[-1]
+        """The action, with what was used as it was decided, and which clip was next or ran.
+
+        A look from before it may be of a moment when the clip before was not over: the first one from after it is of
+        the clip that follows, since none ends within so short a time.
+        """
+        looks = [look for look in self.looks if look[0] >= action["time"]] or self.looks[-1:]
+        _, used, limit, ended = looks[0]
+        cause = action["cause"] or {}
+        if "fraction" in cause and "limit" in cause:
+            used, limit = cause["fraction"] * cause["limit"], cause["limit"]
         return {"freed": action["freed"], "used": used, "limit": limit, "clip": ended, "text": action["text"]}
+
+    def over(self, share: float) -> int:
+        """Clips in which more than that share of the limit was seen in use."""
+        return len({ended for _, used, limit, ended in self.looks if used > share * limit})
 
 
 def spec(comfyui: ComfyUI, predict: bool, options: argparse.Namespace) -> ServerSpec:
@@ -119,6 +131,7 @@ def batch(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespa
         "wall": result.wall,
         "frees": [a for a in actions if a["place"] == "between prompts"],
         "brakes": [a for a in actions if a["place"] == "between nodes"],
+        "over": watched.over(CRITICAL),
         "waits": sum(seconds for seconds, _ in watched.waits),
         "held": len({job for _, job in watched.waits}),
         "peak": result.anonymous_peak,
@@ -175,10 +188,11 @@ def report_batch(found: list[tuple[str, dict[str, Any]]], options: argparse.Name
             [
                 *(name, f"{one['done']}/{one['jobs']}", str(one["deaths"]), f"{one['wall']:.1f}"),
                 *(f"{one['peak'] // MIB}", f"{len(one['frees'])} ({freed:.0f} MB)", str(needless)),
-                *(str(len(one["brakes"])), f"{one['waits']:.1f} s, {one['held']} prompts"),
+                *(str(len(one["brakes"])), str(one["over"]), f"{one['waits']:.1f} s, {one['held']} prompts"),
             ]
         )
-    head = ["", "done", "deaths", "wall s", "peak MB", "frees between prompts", "needless", "between nodes", "waits"]
+    head = ["", "done", "deaths", "wall s", "peak MB", "frees between prompts", "needless", "between nodes"]
+    head += ["over critical", "waits"]
     return table(head, rows)
 
 

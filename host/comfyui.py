@@ -20,6 +20,7 @@ from .comfyui_hooks import hooks_in_force
 from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
 from .comfyui_temp import TempFiles
+from .model_files import ModelFiles
 from .tensors import contents
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class ComfyUIHost:
 
         self._server = PromptServer.instance
         self._folders = folder_paths
+        self._model_files = ModelFiles(folder_paths)
         # By name: `nodes` is ComfyUI's module here, and the name of a package of ours.
         self._nodes: Any = import_module("nodes")
         self._models = Models(model_management, sys.modules["torch"])
@@ -195,6 +197,10 @@ class ComfyUIHost:
         if find is not None:
             return Path(find("resource_gate"))
         return Path(self._folders.get_user_directory()) / "__resource_gate"
+
+    def model_bytes(self, name: str) -> int:
+        """Size of a model file by its name in a graph."""
+        return self._model_files.size_of(name)
 
     def gpu_memory(self) -> list[GpuReading]:
         """Device memory through torch. Any thread."""

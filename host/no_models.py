@@ -17,6 +17,10 @@ class NoModels:
     def unload_models(self, models: Iterable[LoadedModel]) -> None:
         """There are none."""
 
+    def model_bytes(self, name: str) -> int:
+        """There are no model files."""
+        return 0
+
     def pinned_slack(self) -> int:
         """Nothing is pinned."""
         return 0

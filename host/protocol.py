@@ -30,6 +30,10 @@ class Host(MemoryHost, QueueHost, Protocol):
         """Where settings and journal lie."""
         ...
 
+    def model_bytes(self, name: str) -> int:
+        """Size of a model file by its name in a graph; 0 where there is none of that name."""
+        ...
+
     def gpu_memory(self) -> list[GpuReading]:
         """Device memory as the program itself sees it."""
         ...

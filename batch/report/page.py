@@ -31,7 +31,7 @@ BOTTOM = """</tbody></table></div>
 """
 HEAD = (
     ("#", "n"), ("Job", ""), ("State", ""), ("Time", "n"), ("Waited", "n"), ("Tries", "n"), ("Peak RAM", "n"),
-    ("Peak VRAM", "n"), ("Server", ""), ("Outputs, errors, actions", ""),
+    ("Expected RAM", "n"), ("Peak VRAM", "n"), ("Server", ""), ("Outputs, errors, actions", ""),
 )  # fmt: skip
 
 
@@ -147,6 +147,7 @@ def _row(job: Mapping[str, Any]) -> str:
         ("n", _seconds(job.get("wait"))),
         ("n", str(job.get("attempts") or "")),
         ("n", size(float(job["peak_ram"])) if job.get("peak_ram") else ""),
+        ("n", size(float(job["expected_ram"])) if job.get("expected_ram") else ""),
         ("n", escape(", ".join(gpus))),
         ("", escape(str(job.get("server") or ""))),
         ("more", listed),

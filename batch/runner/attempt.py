@@ -159,9 +159,10 @@ class Attempts:
 
     def _measure(self) -> None:
         """Take the server's own measurement of the prompt's peaks: it samples faster than we look."""
-        peak, vram = self._line.ask(self.prompt.measured)
-        self.memory.peak_ram = peak or self.memory.peak_ram
-        self.memory.peak_vram.update(vram)
+        found = self._line.ask(self.prompt.measured)
+        self.memory.peak_ram = found.ram or self.memory.peak_ram
+        self.memory.peak_vram.update(found.vram)
+        self.memory.expected_ram = found.expected
         self._server.headroom.learn(self._job, self._before, self.memory.peak_ram)
 
     def _make_prompt(self) -> Prompt:

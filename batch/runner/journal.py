@@ -86,14 +86,14 @@ class Journal:
         lock = JournalLock(folder)
         lock.take()
         try:
-            return cls(folder, open_file(folder, create=False), lock)
+            return cls(folder, open_file(folder, create=False, migrate=True), lock)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
     def read(cls, folder: Path) -> Journal:
-        """Look at the batch in `folder`, whoever runs it.
+        """Look at the batch in `folder`, whoever runs it; nothing in it is changed.
 
         Raises:
             JournalError: there is none.
@@ -166,11 +166,12 @@ class Journal:
             self._database.execute(
                 "UPDATE jobs SET state = ?, ended_at = ?, seconds = seconds + ?, wait = wait + ?,"
                 # A prompt that was interrupted has its end at the server: the next one needs an id of its own.
-                " attempt = attempt + ?, peak_ram = ?, peak_vram = ?, outputs = ?, error_kind = ?, error = ?, node = ?,"
-                " actions = ?, server = ? WHERE idx = ?",
+                " attempt = attempt + ?, peak_ram = ?, peak_vram = ?, expected_ram = ?, outputs = ?, error_kind = ?,"
+                " error = ?, node = ?, actions = ?, server = ? WHERE idx = ?",
                 (
                     *(state, None if result.job_is_open else time.time(), result.seconds, result.wait),
                     *(int(result.error_kind == STOPPED), result.peak_ram, json.dumps(dict(result.peak_vram))),
+                    result.expected_ram,
                     *(json.dumps([str(path) for path in result.outputs]), result.error_kind, result.error),
                     *(result.node, json.dumps(list(result.actions)), result.server, index),
                 ),

@@ -11,8 +11,8 @@ TIERS = {"warning": 0.85, "critical": 0.90, "emergency": 0.95}
 """The defaults of Resource Gate's settings, where no server told its own."""
 
 COLUMNS = (
-    "idx, name, state, sent, seconds, wait, peak_ram, peak_vram, server, outputs, error_kind, error, node, actions,"
-    " started_at, ended_at"
+    "idx, name, state, sent, seconds, wait, peak_ram, peak_vram, expected_ram, server, outputs, error_kind, error,"
+    " node, actions, started_at, ended_at"
 )
 BARS = "name", "state", "started_at", "ended_at", "server"
 """What is drawn of a job that has begun."""
@@ -66,7 +66,7 @@ def report(database: sqlite3.Connection) -> dict[str, Any]:
             "total": sum(states.values()),
             "retried": retried or 0,
         },
-        "jobs": Rows(database, f"SELECT {COLUMNS} FROM jobs ORDER BY idx", _job),
+        "jobs": Rows(database, f"SELECT {_columns(database)} FROM jobs ORDER BY idx", _job),
         "bars": Rows(database, f"SELECT {', '.join(BARS)} FROM jobs WHERE started_at ORDER BY started_at", _bar),
         # SQLite gives the bare columns of a row with max() from the row that holds the maximum.
         "samples": Rows(
@@ -79,8 +79,14 @@ def report(database: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
+def _columns(database: sqlite3.Connection) -> str:
+    """`COLUMNS`, less what a file of an earlier version does not have: that is not known."""
+    has = {name for _, name, *_ in database.execute("PRAGMA table_info(jobs)")}
+    return ", ".join(name if name in has else f"NULL AS {name}" for name in COLUMNS.split(", "))
+
+
 def _job(row: tuple[Any, ...]) -> dict[str, Any]:
-    told = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
+    told = dict(zip(COLUMNS.split(", "), row, strict=True))
     told["index"] = told.pop("idx")
     told["attempts"] = told.pop("sent")
     for name in ("peak_vram", "outputs", "actions"):

@@ -8,8 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 FILE = "journal.sqlite3"
-VERSION = 1
-"""Of the tables; in SQLite's `user_version`."""
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for a reader's lock: `batch status` beside a running batch holds one for milliseconds."""
 CACHE = 256
@@ -31,6 +29,12 @@ SCHEMA = (
 )
 
 
+MIGRATIONS = ("ALTER TABLE jobs ADD COLUMN expected_ram INTEGER",)
+"""`MIGRATIONS[n]` makes version n + 2 of version n + 1, which is `SCHEMA`'s; a new file goes the same way."""
+VERSION = 1 + len(MIGRATIONS)
+"""Of the tables; in SQLite's `user_version`."""
+
+
 class JournalError(Exception):
     """The journal cannot be used; the text says which and why."""
 
@@ -47,8 +51,12 @@ def is_there(folder: Path) -> bool:
         return True  # it is not ours to remove; who opens it is told why it cannot be used
 
 
-def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
+def open_file(folder: Path, *, create: bool, migrate: bool = False) -> sqlite3.Connection:
     """Open the journal in `folder`, with every commit on the disk before it returns.
+
+    Args:
+        migrate: bring one that an earlier version wrote to the present version. Who only reads it need not: it may lie
+            where nothing can be written, or a runner of that version may be at it.
 
     Raises:
         JournalError: there is none, or there is one already, or it is not one of ours.
@@ -70,15 +78,32 @@ def open_file(folder: Path, *, create: bool) -> sqlite3.Connection:
         database.execute(f"PRAGMA cache_size = -{CACHE}")
         if create:
             database.execute("BEGIN")
-            for statement in SCHEMA:
+            for statement in (*SCHEMA, *MIGRATIONS):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {VERSION}")
             # The caller commits, once the jobs are in it: a journal without its jobs must not be found later.
             return database
         version = database.execute("PRAGMA user_version").fetchone()[0]
+        if migrate and 0 < version < VERSION:
+            version = _migrated(database)
     except sqlite3.Error as error:
         raise JournalError(f"{path} cannot be used: {error}") from error
-    if version != VERSION:
+    if not 0 < version <= VERSION:
         database.close()
         raise JournalError(f"{path} is of version {version}, this program reads {VERSION}")
     return database
+
+
+def _migrated(database: sqlite3.Connection) -> int:
+    """Bring an older file to the present version, in one commit; return that."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        for statement in MIGRATIONS[found - 1 :]:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    return VERSION

@@ -29,6 +29,7 @@ class MemoryWatch:
         self.last: Health | None = None
         self.peak_ram: int | None = None
         self.peak_vram: dict[str, int] = {}
+        self.expected_ram: int | None = None
         self.actions: dict[float, str] = {}
         """By the time each was done."""
 

@@ -74,6 +74,7 @@ class _Performance:
             wait=self._waited + self._line.waited + attempts.waited + attempts.queued,
             peak_ram=memory.peak_ram,
             peak_vram=memory.peak_vram,
+            expected_ram=memory.expected_ram,
             outputs=outputs,
             server=self._server.name,
             actions=tuple(memory.actions.values()),

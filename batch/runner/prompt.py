@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..answers import JobEnd
@@ -21,6 +22,15 @@ DOUBT = 1.0
 def prompt_id(batch_id: str, key: str, attempt: int) -> str:
     """Return the id of a job's n-th attempt: always the same, so that who asks again finds the first asking."""
     return str(uuid.uuid5(uuid.UUID(batch_id), f"{key}/{attempt}"))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bytes: a prompt's peaks, and what its peak of RAM was expected to stay below; None where that is not told."""
+
+    ram: int | None = None
+    vram: Mapping[str, int] = field(default_factory=dict)
+    expected: int | None = None
 
 
 class Prompt:
@@ -116,17 +126,17 @@ class Prompt:
                 return f"set aside after {row.get('deaths')} deaths of the server while it ran: {row.get('error')}"
         return ""
 
-    def measured(self) -> tuple[int | None, dict[str, int]]:
-        """Peak RAM and VRAM in bytes, as the server's Resource Gate measured them for this prompt."""
+    def measured(self) -> Measured:
+        """What the server's Resource Gate measured for this prompt."""
         if self._server.gated:
             try:
                 told = self._server.client.call("GET", "/resource_gate/batch?limit=3")
             except RequestRefused:
-                return None, {}
+                return Measured()
             for row in told.get("jobs") or ():
                 if row.get("id") == self.id:
-                    return row.get("peak_ram"), dict(row.get("peak_vram") or {})
-        return None, {}
+                    return Measured(row.get("peak_ram"), dict(row.get("peak_vram") or {}), row.get("predicted"))
+        return Measured()
 
     def _delete(self) -> None:
         self._server.client.call("POST", "/queue", {"delete": [self.id]}, CANCEL_TIMEOUT)

@@ -118,10 +118,13 @@ class Family:
         return self._fits[key]
 
     def _new_fit(self, quantity: str, cold: bool) -> Fit | None:
-        runs = [r for r in self._runs if r.cold == cold] or list(self._runs)
+        runs = [r for r in self._runs if r.cold == cold]
+        # A run that finds loaded what others had to load takes the less by what loading took.
+        found = 0 if cold or runs else 1
+        runs = runs or list(self._runs)
         took: Callable[[Run], float] = {
-            "ram": lambda r: float(r.ram),
-            "lean": lambda r: float(r.lean or r.ram),
+            "ram": lambda r: float(max(0, r.ram - found * r.weights)),
+            "lean": lambda r: float(max(0, (r.lean or r.ram) - found * r.weights)),
             "vram": lambda r: float(r.vram),
             "seconds": lambda r: r.seconds,
         }[quantity]
@@ -137,7 +140,9 @@ class Family:
         rows = [Row(r.sizes, took(r), DECAY ** (newest - i), r.outcome != OK) for i, r in enumerate(runs)]
         times = quantity == "seconds"
         # What sizes are chosen by is pulled up by the runs that took much: they are what a process dies of.
-        return Fit(rows, TIME_GRAIN if times else RAM_GRAIN, steady=quantity in ("ram", "vram"))
+        weights = sum(r.weights for r in runs) if quantity in ("ram", "lean") and not found else 0
+        fixed = weights / max(1.0, sum(row.took for row in rows))
+        return Fit(rows, TIME_GRAIN if times else RAM_GRAIN, steady=quantity in ("ram", "vram"), fixed=fixed)
 
     def _check(self, run: Run) -> bool:
         """Whether the run was off what the line says; drops runs that it contradicts."""

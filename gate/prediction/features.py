@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .sizes import SIZE_NODE, Graph, Sizes, inputs_of
 
@@ -43,6 +43,17 @@ NO_KIND = ("Primitive", "Reroute", "Note", "MarkdownNote", "ResourceGate")
 SIZE_NAMES = ("largest", "total", "work")
 
 
+class Step(NamedTuple):
+    """A node that will run: its id and kind, the pixels of what it hands on, and whether it makes those anew or names
+    a model file."""
+
+    id: str
+    kind: str
+    pixels: float
+    makes: bool
+    loads: bool
+
+
 @dataclass(frozen=True)
 class Features:
     """A prompt in numbers.
@@ -58,6 +69,7 @@ class Features:
         makers: pixels by id of each node that makes any.
         loaders: ids of the nodes that name a model file.
         size_nodes: ids of the nodes that choose a batch size when they run.
+        steps: those nodes that hand on pictures or load models, sources first.
     """
 
     family: str
@@ -70,6 +82,7 @@ class Features:
     makers: Mapping[str, float] = field(default_factory=dict, repr=False)
     loaders: frozenset[str] = frozenset()
     size_nodes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = field(default=(), repr=False)
 
     @property
     def sizes(self) -> tuple[float, float, float]:
@@ -96,6 +109,7 @@ def features_of(graph: Graph, outputs: Sequence[str] = (), sizes: Mapping[str, i
     loaders: set[str] = set()
     choices: set[str] = set()
     size_nodes = []
+    steps = []
     work = 0.0
     for node_id in order:
         node = graph[node_id]
@@ -113,8 +127,11 @@ def features_of(graph: Graph, outputs: Sequence[str] = (), sizes: Mapping[str, i
                     loaders.add(node_id)
                 elif name in CHOICES:
                     choices.add(f"{kind}.{name}={value}")
+        shape = walk.shapes.get(node_id)
+        if shape is not None or node_id in loaders:
+            pixels = shape.volume if shape is not None else 0.0
+            steps.append(Step(node_id, kind, pixels, node_id in walk.made, node_id in loaders))
         if "steps" in inputs:
-            shape = walk.shapes.get(node_id)
             work += (walk.number(inputs["steps"]) or 0.0) * (shape.volume if shape is not None else 0.0)
     counted = sorted(kinds.items())
     text = repr((counted, sorted(models), sorted(choices)))
@@ -129,6 +146,7 @@ def features_of(graph: Graph, outputs: Sequence[str] = (), sizes: Mapping[str, i
         walk.made,
         frozenset(loaders),
         tuple(size_nodes),
+        tuple(steps),
     )
 
 

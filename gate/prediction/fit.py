@@ -77,10 +77,12 @@ class Fit:
         rows: oldest first; at least one.
         grain: added to what is expected before errors are taken relative to it: below it, differences are noise.
         steady: whether runs far off shall pull the line less: then it is near the median, else it is the mean.
+        fixed: the share of what they took that a run of no pixels takes, too, where that is known: its models.
     """
 
-    def __init__(self, rows: Sequence[Row], grain: float, *, steady: bool = False) -> None:
+    def __init__(self, rows: Sequence[Row], grain: float, *, steady: bool = False, fixed: float = 0.0) -> None:
         self._grain = grain
+        self._anchor_share = max(ANCHOR_SHARE, min(1.0, fixed))
         self._scale = [max(max(r.sizes[i] for r in rows), 1.0) for i in range(len(rows[0].sizes))]
         self._slopes = self._solve(rows)
         self.count = len(rows)
@@ -191,18 +193,18 @@ class Fit:
 
     def _solve(self, rows: Sequence[Row]) -> list[float]:
         size = len(self._scale) + 1
-        grain, scale = self._grain, self._scale
+        grain, scale, share = self._grain, self._scale, self._anchor_share
         mean = sum(r.took for r in rows) / len(rows)
         a = [[0.0] * size for _ in range(size)]
         b = [0.0] * size
         weight = ANCHOR / (mean + grain) ** 2
         a[0][0] += weight
-        b[0] += weight * ANCHOR_SHARE * mean
+        b[0] += weight * self._anchor_share * mean
         # Errors count relative to what a run of that size should take, not to what it took: a reading of next to
         # nothing would outweigh all others.
         middle = sum(sum(r.sizes) for r in rows) / len(rows) or 1.0
         for row in rows:
-            usual = mean * (ANCHOR_SHARE + (1 - ANCHOR_SHARE) * sum(row.sizes) / middle)
+            usual = mean * (share + (1 - share) * sum(row.sizes) / middle)
             weight = row.weight / (usual + grain) ** 2
             x = [1.0, *(s / c for s, c in zip(row.sizes, scale, strict=True))]
             for i in range(size):

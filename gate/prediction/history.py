@@ -23,6 +23,9 @@ LONGEST = 30 * 86400.0
 KEPT_NODES = 8
 """Node kinds whose growth is kept with a run: the largest."""
 
+KEPT_KINDS = 16
+"""Node kinds whose pixels are kept with a run: those that load models, then the largest."""
+
 NAMES = 64
 """Kinds and models kept of a family at most, each of `NAME_LENGTH` characters."""
 
@@ -49,6 +52,8 @@ class Run:
         level: the highest level that memory reached in it, 0–3.
         expected: what had been expected of it as (ram, vram, seconds, low, high); empty where nothing was.
         nodes: bytes by which node kinds grew the process, the largest.
+        pixels: of what node kinds handed on, the largest; 0 for those that load models.
+        by_kinds: bytes of RAM that it should have taken by what its node kinds had been seen to take; 0: not known.
         sizes_chosen: number of items by id of the node that chose it.
         machine: `machine_id` of where it ran.
         time: seconds since the epoch.
@@ -67,11 +72,18 @@ class Run:
     lean: int = 0
     expected: tuple[float, ...] = ()
     nodes: Mapping[str, int] = field(default_factory=dict)
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    by_kinds: int = 0
     sizes_chosen: Mapping[str, int] = field(default_factory=dict)
     machine: str = ""
     time: float = 0.0
     kinds: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> int:
+        """Bytes by which it grew in the nodes that load models; 0 where it is not known which those are."""
+        return sum(grew for kind, grew in self.nodes.items() if self.pixels.get(kind) == 0)
 
     def line(self) -> str:
         """As one line of JSON."""
@@ -112,6 +124,8 @@ def parsed(line: str) -> Run | None:
             lean=int(_number(data.get("lean", 0))),
             expected=_numbers(data["expected"], 5) if data.get("expected") else (),
             nodes={_text(k): int(_number(v)) for k, v in list(data["nodes"].items())[:KEPT_NODES]},
+            pixels={_text(k): _number(v) for k, v in list(data.get("pixels", {}).items())[:KEPT_KINDS]},
+            by_kinds=int(_number(data.get("by_kinds", 0))),
             sizes_chosen={_text(k): int(_number(v)) for k, v in list(data["sizes_chosen"].items())[:KEPT_NODES]},
             machine=_text(data["machine"]),
             time=_number(data["time"]),
@@ -134,7 +148,8 @@ def believable(run: Run, most_ram: int = LARGEST_BYTES) -> bool:
         and 0 <= run.share <= 1
         and 0 <= run.level <= 3
         and run.outcome in OUTCOMES
-        and all(0 <= size < 2**56 for size in run.sizes)
+        and all(0 <= size < 2**56 for size in (*run.sizes, *run.pixels.values()))
+        and 0 <= run.by_kinds <= LARGEST_BYTES
     )
 
 

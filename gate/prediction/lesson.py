@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ..brake import Brake
 from ..host import Job, Outcome
 from ..retry import ErrorKind, classify
 from .features import Features, features_of
-from .history import DIED, FAILED, MEMORY, OK, PRESSED, Run
+from .history import DIED, FAILED, KEPT_KINDS, MEMORY, OK, PRESSED, Run
 from .predict import Need
 
 
@@ -55,10 +56,21 @@ def lesson_of(running: RunningJob, outcome: Outcome, brake: Brake, now: float) -
         lean=min(ram, max(0, meter.lean)),
         expected=(need.ram, need.vram, need.seconds, need.low, need.high) if need.known else (),
         nodes=dict(meter.nodes),
+        pixels=pixels_by_kind(features, brake.ran),
+        by_kinds=need.by_kinds,
         sizes_chosen=dict(running.sizes),
         kinds=features.kinds,
         models=features.models,
     )
+
+
+def pixels_by_kind(features: Features, ran: Container[str]) -> dict[str, float]:
+    """As `Run.pixels`: what the nodes handed on that ran, of each kind its largest."""
+    most: dict[str, float] = {}
+    for step in features.steps:
+        if step.id in ran:
+            most[step.kind] = max(step.pixels, most.get(step.kind, 0.0))
+    return dict(sorted(most.items(), key=lambda one: (one[1] > 0, -one[1]))[:KEPT_KINDS])
 
 
 def lesson_of_a_death(running: RunningJob) -> Run:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .eta import Pace, Sums
-from .family import TIME_GRAIN, WHOLE, Family
+from .family import RAM_GRAIN, TIME_GRAIN, WHOLE, Family
 from .features import CHANNELS, FLOAT, Features, features_of, likeness
-from .fit import Fit
+from .fit import DECAY, Fit, Row
 from .history import OK, Run
 from .history_file import FAMILIES
+from .kind_needs import KindNeeds, KindsNeed
 
 SELDOM = 0.06
 """Share of runs that take less than the low end of a need."""
@@ -51,6 +52,15 @@ measured, and a node that holds its input, its output and a copy between takes 3
 UNKNOWN_BYTES = 256 * 1024**2
 """And at least so much: libraries that the first run loads."""
 
+GUESSED = 0.5
+"""Share of what node kinds are said to take up to which they are asked: the rest is of kinds that were never seen."""
+
+OTHERWISE = 4.0
+"""A run that took so many times more or less than its node kinds said tells nothing of how right they are."""
+
+COMPARED = 48
+"""Runs of all families by which it is known how right node kinds are, the newest."""
+
 SMALL = 64 * 1024**2
 """Bytes of arithmetic below which runs say nothing of how a family grows: such clips find room in what the process
 already holds, and their peaks are those of libraries."""
@@ -82,6 +92,7 @@ class Need:
             what it can be brought down to.
         confirmed: whether a run of this process has borne out what is known of the family.
         runs: how many runs say so.
+        by_kinds: bytes of RAM by what its node kinds were seen to take in other families; 0 where that is not known.
         small: whether it is all of small blocks, which find room in what lies free inside the heap.
     """
 
@@ -98,6 +109,7 @@ class Need:
     lean: int = 0
     lean_low: int = 0
     small: bool = False
+    by_kinds: int = 0
 
 
 class Predictor:
@@ -105,9 +117,10 @@ class Predictor:
 
     Args:
         runs: of earlier processes on this machine, oldest first.
+        model_bytes: size of a model file by its name in a graph; 0 where that is not known.
     """
 
-    def __init__(self, runs: Iterable[Run] = ()) -> None:
+    def __init__(self, runs: Iterable[Run] = (), model_bytes: Callable[[str], int] = lambda name: 0) -> None:
         self._lock = threading.Lock()
         self._families: OrderedDict[str, Family] = OrderedDict()
         self._warm: tuple[str, ...] = ()
@@ -117,8 +130,12 @@ class Predictor:
         self._stretch = 1.0
         """By how much intervals are wider than the lines say, so that they cover what they are to cover."""
         self._sums = Sums()
+        self._kinds = KindNeeds(model_bytes)
+        self._by_kinds: deque[Row] = deque(maxlen=COMPARED)
+        """What runs took, against what their node kinds said before."""
         for run in runs:
             self._family(run.family).load(run)
+            self._learn_kinds(run, hearsay=True)
 
     def need(
         self,
@@ -143,19 +160,40 @@ class Predictor:
                 cold = bool(features.loaders) and features.models != self._warm
             family = self._families.get(features.family)
             pace = math.exp(self._pace)
+            kinds = self._kinds.need(features, cold) if features.steps else None
+            by_kinds = kinds.ram if kinds is not None else 0
             if family is not None and family.runs:
                 told = _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
+                told = replace(told, by_kinds=by_kinds)
                 if _is_far(features, family):
                     return _told_from_afar(told, features, family)
                 small = not features.models and 0 < features.largest * CHANNELS * FLOAT <= ON_THE_HEAP
                 return replace(told, small=True) if small else told
             like = self._most_like(features)
+            lent = unknown_need(features)
             if like is not None:
-                return _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
+                lent = _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
+            if kinds is not None and kinds.weights_known and kinds.guessed <= GUESSED * kinds.ram and self._by_kinds:
+                ram = self._by_kinds_need(features, kinds, cold, share)
+                return replace(lent, ram=ram, ram_mean=by_kinds, ram_low=0, lean=ram, lean_low=0, by_kinds=by_kinds)
+            if like is not None:
+                return replace(lent, by_kinds=by_kinds)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
-        need = unknown_need(features)
-        return replace(need, ram=max(need.ram, int(most * LENT)))
+        return replace(lent, ram=max(lent.ram, int(most * LENT)), by_kinds=by_kinds)
+
+    def _by_kinds_need(self, features: Features, kinds: KindsNeed, cold: bool, share: float | None) -> int:
+        """Bytes, with the margin that fits how right node kinds were of all families."""
+        newest = len(self._by_kinds) - 1
+        rows = [replace(row, weight=DECAY ** (newest - i)) for i, row in enumerate(self._by_kinds)]
+        ram = max(kinds.ram, int(Fit(rows, RAM_GRAIN, steady=True).quantile((kinds.ram,), share)))
+        return ram if not cold or self._kinds.has_loaded(features) else ram + UNKNOWN_BYTES
+
+    def _learn_kinds(self, run: Run, *, hearsay: bool = False) -> None:
+        self._kinds.learn(run, hearsay=hearsay)
+        close = run.by_kinds < OTHERWISE * run.ram and run.ram < OTHERWISE * run.by_kinds
+        if close and run.outcome == OK and run.share >= WHOLE:
+            self._by_kinds.append(Row((float(run.by_kinds),), float(run.ram)))
 
     def learn(self, run: Run) -> None:
         """Take in a run of this process."""
@@ -163,6 +201,7 @@ class Predictor:
             family = self._family(run.family)
             self._keep_pace(family, run)
             family.learn(run)
+            self._learn_kinds(run)
             self._warm = run.models
 
     def _keep_pace(self, family: Family, run: Run) -> None:
@@ -230,7 +269,7 @@ def _is_far(features: Features, family: Family) -> bool:
 
 def _told_from_afar(told: Need, features: Features, family: Family) -> Need:
     """Its tensors, on top of what the small ones took."""
-    ram = max(told.ram, int(family.most_ram + features.arithmetic * TENSORS))
+    ram = int(family.most_ram + features.arithmetic * TENSORS)
     return replace(told, ram=ram, ram_mean=ram // 2, ram_low=0, lean=ram, lean_low=0, known=False)
 
 

@@ -72,6 +72,7 @@ class Prediction:
         folder: where the history lies.
         gpus: names of the cards, which make the machine what it is, beside cores and RAM.
         most_ram: bytes that no run on this machine can exceed.
+        model_bytes: size of a model file by its name in a graph; 0 where that is not known.
         died: whether an earlier process died with this job running, by the journal.
     """
 
@@ -82,6 +83,7 @@ class Prediction:
         *,
         gpus: Callable[[], Sequence[str]] = tuple,
         most_ram: int = 2**46,
+        model_bytes: Callable[[str], int] = lambda name: 0,
         died: Callable[[str], bool] = lambda job_id: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -90,6 +92,7 @@ class Prediction:
         self._settings = settings
         self._gpus = gpus
         self._most_ram = most_ram
+        self._model_bytes = model_bytes
         self._died = died
         self._clock = clock
         self._wall = wall
@@ -105,7 +108,7 @@ class Prediction:
         """By family and sizes; another dictionary with all that is learned."""
         self._lock = threading.Lock()
         self.file = HistoryFile(folder, "")
-        self.predictor = Predictor()
+        self.predictor = Predictor(model_bytes=model_bytes)
         self.problem: str | None = None
         """Why nothing is predicted; None where all is well."""
 
@@ -119,7 +122,7 @@ class Prediction:
         if left is not None and left[1].machine == self._machine and self._died(left[0]):
             self.file.add(left[1])
             runs.append(left[1])
-        self.predictor = Predictor(runs)
+        self.predictor = Predictor(runs, self._model_bytes)
 
     # -- what the gate tells
 

@@ -22,6 +22,7 @@ def job(index: int, server: str, start: float, end: float, **more: Any) -> dict[
         "wait": 0.0,
         "peak_ram": int((9 + index % 4) * GIB),
         "peak_vram": {"cuda:0": 7 * GIB},
+        "expected_ram": 13 * GIB if index else None,
         "server": server,
         "outputs": [f"/data/out/clip_{index + 1:02d}.mp4"],
         "error_kind": "",

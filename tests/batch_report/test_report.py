@@ -68,14 +68,21 @@ def test_there_is_a_row_for_each_job_with_what_became_of_it(report: Report) -> N
     rows = read(report).rows[1:]
     assert len(rows) == 12
     assert rows[3][:7] == ["4", "clip_04", "done", "57 s", "42 s", "3", "12.0 GB"]
-    assert rows[3][7:9] == ["7.0 GB", "http://10.0.0.7:8188"]
-    assert "clip_04.mp4" in rows[3][9] and "dropped 3 outputs" in rows[3][9]
+    assert rows[3][7:10] == ["13.0 GB", "7.0 GB", "http://10.0.0.7:8188"]
+    assert "clip_04.mp4" in rows[3][10] and "dropped 3 outputs" in rows[3][10]
     assert rows[11][2:6] == ["planned", "", "", "1"]
+    assert rows[0][7] == "", "nothing was known of the first"
+
+
+def test_a_report_that_an_older_version_kept_is_drawn_without_what_it_lacks(report: Report) -> None:
+    for job in report["jobs"]:
+        del job["expected_ram"]
+    assert {row[7] for row in read(report).rows[1:]} == {""}
 
 
 def test_what_the_data_holds_is_text_and_never_markup(report: Report) -> None:
     rows = read(report).rows[1:]
-    assert rows[7][9] == "<b>CUDA</b> out of memory & no way out (node 12 KSampler) [memory]"
+    assert rows[7][10] == "<b>CUDA</b> out of memory & no way out (node 12 KSampler) [memory]"
     report["jobs"][0]["name"] = '"><script>alert(1)</script>'
     report["jobs"][0]["server"] = report["samples"][0]["server"] = "<img src=x>"
     report["jobs"][0]["outputs"] = ['/x/" onmouseover="1.mp4']

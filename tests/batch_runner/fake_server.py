@@ -60,6 +60,8 @@ class FakeServer:
         """With this HTTP status the status is answered; 0: as it should be."""
         self.restorable: dict[str, Outcome] = {}
         self.quarantined: list[dict[str, Any]] = []
+        self.journalled: list[dict[str, Any]] = []
+        """What its Resource Gate tells of prompts that ended."""
         self.arguments: list[str] = []
         self.clients: dict[str, str] = {}
         """Prompt → the client it was sent by, who alone hears of it."""
@@ -274,7 +276,7 @@ class FakeServer:
         return web.json_response({**told, "batch": {"restorable": len(self.restorable)}, "last_action": None})
 
     async def _get_batch(self, _: web.Request) -> web.Response:
-        return web.json_response({"jobs": [], "quarantined": self.quarantined})
+        return web.json_response({"jobs": self.journalled, "quarantined": self.quarantined})
 
     async def _post_restore(self, request: web.Request) -> web.Response:
         ids = [i for i in (await request.json())["ids"] if i in self.restorable]

@@ -3,16 +3,25 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from resource_gate.batch.joblist.job import JobList
 from resource_gate.batch.runner.journal import Journal, JournalError, Taken
+from resource_gate.batch.runner.journal_schema import SCHEMA, VERSION
 from resource_gate.batch.runner.result import SERVER, STOPPED, JobResult
 
 DONE = JobResult(
-    True, seconds=2.0, wait=0.5, peak_ram=7, peak_vram={"vram0": 9}, outputs=(Path("/out/a.mp4"),), server="A"
+    True,
+    seconds=2.0,
+    wait=0.5,
+    peak_ram=7,
+    peak_vram={"vram0": 9},
+    expected_ram=8,
+    outputs=(Path("/out/a.mp4"),),
+    server="A",
 )
 FAILED = JobResult(False, "a node's own", "5 X: ValueError: no", "5 X", server="A")
 
@@ -76,6 +85,68 @@ def test_a_journal_of_another_version_is_left_alone(journal):
         Journal.open(folder)
 
 
+@pytest.fixture
+def of_version_1(tmp_path):
+    """The folder of a batch of one job, done, and one to do, as version 1 wrote it."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "journal.sqlite3")) as database, database:
+        for statement in SCHEMA:
+            database.execute(statement)
+        for index, (state, peak) in enumerate((("done", 7), ("planned", None))):
+            database.execute(
+                "INSERT INTO jobs (idx, name, key, graph, files, row, state, peak_ram) VALUES (?,?,?,?,?,?,?,?)",
+                (index, f"clip{index}", f"key{index}", "{}", "[]", "{}", state, peak),
+            )
+        database.execute("PRAGMA user_version = 1")
+    return folder
+
+
+def version_of(folder):
+    with closing(sqlite3.connect(folder / "journal.sqlite3")) as database:
+        return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_a_journal_of_an_earlier_version_goes_on_with_what_it_holds(of_version_1):
+    journal = Journal.open(of_version_1)
+    assert version_of(of_version_1) == VERSION and journal.due() == [1]
+    journal.start(1, "A")
+    journal.end(1, DONE)
+    old, new = journal.report()["jobs"]
+    assert (old["state"], old["peak_ram"], old["expected_ram"]) == ("done", 7, None)
+    assert (new["state"], new["peak_ram"], new["expected_ram"]) == ("done", 7, 8)
+    journal.close()
+    again = Journal.open(of_version_1)
+    assert again.counts()["done"] == 2, "and is brought there once"
+    again.close()
+
+
+def test_who_only_looks_at_a_journal_of_an_earlier_version_leaves_it_so(of_version_1):
+    reader = Journal.read(of_version_1)
+    assert [job["expected_ram"] for job in reader.report()["jobs"]] == [None, None]
+    assert reader.counts()["done"] == 1
+    reader.close()
+    assert version_of(of_version_1) == 1
+
+
+def test_a_new_journal_and_one_that_was_brought_there_have_the_same_columns(journal, of_version_1):
+    Journal.open(of_version_1).close()
+    columns = []
+    for folder in (journal.folder, of_version_1):
+        with closing(sqlite3.connect(folder / "journal.sqlite3")) as database:
+            columns.append(database.execute("PRAGMA table_info(jobs)").fetchall())
+    assert columns[0] == columns[1]
+
+
+def test_a_journal_that_cannot_be_brought_to_this_version_stays_as_it_is(of_version_1):
+    with closing(sqlite3.connect(of_version_1 / "journal.sqlite3")) as database:
+        database.execute("ALTER TABLE jobs ADD COLUMN expected_ram TEXT")
+    for _ in range(2):
+        with pytest.raises(JournalError, match="cannot be used: duplicate column"):
+            Journal.open(of_version_1)
+    assert version_of(of_version_1) == 1
+
+
 def test_a_journal_that_was_being_made_when_its_runner_died_is_no_batch_with_half_its_jobs(tmp_path):
     ask = "import sys, os; from pathlib import Path; from resource_gate.batch.joblist.job import Job, JobList\n"
     ask += "from resource_gate.batch.runner.journal import Journal\n"
@@ -137,6 +208,7 @@ def test_the_report_tells_all_of_it(journal):
     }  # fmt: skip
     done, failed = told["jobs"][:2]
     assert (done["seconds"], done["wait"], done["peak_ram"], done["peak_vram"]) == (2.0, 0.5, 7, {"vram0": 9})
+    assert (done["expected_ram"], failed["expected_ram"]) == (8, None)
     assert done["outputs"] == ["/out/a.mp4"] and done["attempts"] == 2 and done["server"] == "A"
     assert (failed["state"], failed["error"], failed["node"]) == ("failed", FAILED.error, "5 X")
     assert [(s["used"], s["limit"], s["fraction"]) for s in told["samples"]] == [(50, 100, 0.5), (51, 100, 0.51)]

@@ -282,6 +282,15 @@ def test_peaks_are_the_highest_readings(fake, runs, job):
     assert runs(fake)(job()).peak_ram == 700
 
 
+def test_what_the_servers_gate_measured_and_had_foretold_is_in_the_result(fake, runs, job, options):
+    row = {"id": prompt_id(options.batch_id, job().key, 1), "peak_ram": 640, "peak_vram": {"vram0": 5}}
+    fake.journalled = [{"id": "another", "peak_ram": 1, "predicted": 2}, {**row, "predicted": 700}]
+    result = runs(fake)(job())
+    assert (result.peak_ram, dict(result.peak_vram), result.expected_ram) == (640, {"vram0": 5}, 700)
+    fake.journalled = []
+    assert runs(fake)(job(1)).expected_ram is None
+
+
 def test_a_missing_file_is_said_before_anything_is_sent(fake, runs, job, tmp_path):
     result = runs(fake)(job(files={"clip": tmp_path / "gone.mp4"}))
     assert result.error == f"missing: {tmp_path / 'gone.mp4'} (node 1, input clip)"

@@ -40,7 +40,14 @@ def test_no_file_is_no_problem(file):
 
 def test_a_run_is_the_same_after_writing_and_reading_it():
     run = replace(RUN, expected=(1.0, 2.0, 3.0, 4.0, 5.0), sizes_chosen={"7": 81}, models=("m.safetensors",), level=2)
+    run = replace(run, pixels={"A": 1e7}, by_kinds=GB)
     assert parsed(run.line()) == run
+
+
+def test_a_run_that_an_older_version_wrote_is_read():
+    old = json.loads(RUN.line())
+    del old["pixels"], old["by_kinds"]
+    assert parsed(json.dumps(old)) == RUN
 
 
 @pytest.mark.parametrize("cut", range(0, 200, 7))

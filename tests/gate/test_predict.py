@@ -73,6 +73,12 @@ def test_runs_of_thumbnails_say_nothing_of_a_large_clip():
     assert predictor.need_of(large).known
 
 
+def test_a_line_through_thumbnails_is_not_drawn_on_to_a_large_clip():
+    predictor = taught([0.4, 0.8, 1.2, 1.6], lambda mpx: mpx * 400e6)
+    need = predictor.need_of(of_size(60))
+    assert need.ram < 5 * of_size(60).arithmetic, "a library that the larger ones loaded is no slope"
+
+
 def test_few_runs_take_more_than_was_expected_and_not_next_to_none_at_any_price():
     random.seed(3)
     under, predictor = 0, Predictor()

@@ -12,14 +12,21 @@ from resource_gate.batch.trial.sample_jobs import ClipSize, node, plain_clip
 pytestmark = pytest.mark.live
 
 GIB = 1024**3
+WEIGHTS = 3 * GIB
+"""Bytes of a model file."""
 
 
 @pytest.fixture(scope="module")
 def server(installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
 
-    environment = {"RESOURCE_GATE_GATE_TOO_LARGE": "refuse"}
-    with ServerProcess(ServerSpec(installation, environment=environment), tmp_path_factory.mktemp("predict")) as one:
+    models = tmp_path_factory.mktemp("models")
+    (models / "vae").mkdir()
+    for path in (models / "vae" / "hollow.safetensors", models / "outside.safetensors"):
+        with path.open("wb") as file:
+            file.truncate(WEIGHTS)  # nobody loads it
+    spec = ServerSpec(installation, models=models, environment={"RESOURCE_GATE_GATE_TOO_LARGE": "refuse"})
+    with ServerProcess(spec, tmp_path_factory.mktemp("predict")) as one:
         yield one
 
 
@@ -63,6 +70,34 @@ def test_runs_of_a_workflow_are_learned_and_the_next_one_is_foretold(server: Any
     server.client.call("POST", "/queue", {"clear": True})
     server.client.call("POST", "/resource_gate/resume", {})
     assert 0 < batch["eta_low"] < batch["eta_seconds"] < batch["eta_high"] < 200 * max(0.1, family["seconds"])
+
+
+def foretold(server: Any, graph: Any) -> Any:
+    return server.client.call("POST", "/resource_gate/predictions", {"prompt": graph})["need"]
+
+
+def test_a_workflow_that_never_ran_is_told_by_what_its_nodes_took_in_another(server: Any) -> None:
+    graph = plain_clip(30, ClipSize(41)).graph
+    graph["again"] = node(
+        "ImageScale", image=["scale", 0], upscale_method="bilinear", width=1600, height=900, crop="disabled"
+    )
+    graph["video"]["inputs"]["images"] = ["again", 0]
+    need = foretold(server, graph)
+    assert not need["known"]
+    end, _ = run(server, graph)
+    assert end.ok, end.reason
+    took = server.client.call("GET", "/resource_gate/predictions")["families"][0]["peak_ram"]
+    assert took < need["ram"] < 1.5 * took, "by arithmetic alone it would be more than twice as much"
+
+
+def test_weights_that_were_never_loaded_are_as_large_as_their_file(server: Any) -> None:
+    graph = plain_clip(31, ClipSize(33)).graph
+    graph["vae"] = node("VAELoader", vae_name="hollow.safetensors")
+    graph["latent"] = node("VAEEncode", pixels=["scale", 0], vae=["vae", 0])
+    outside = {**graph, "vae": node("VAELoader", vae_name="../outside.safetensors")}
+    need, without = foretold(server, graph)["ram"], foretold(server, outside)["ram"]
+    assert WEIGHTS < need < 2 * WEIGHTS
+    assert without < WEIGHTS, "no name leads out of the folders of models"
 
 
 def test_what_by_all_that_is_known_cannot_fit_is_refused_with_the_numbers(server: Any) -> None:
