@@ -6,8 +6,14 @@
 batch: clips of two sizes in turn; the large ones fit only once what the last clip left is freed. The same batch with
 prediction and by the thresholds alone (`gate.predict` off), in turn, both from an empty history. frees: actions between
 prompts, and of those the needless: the prompt that followed would have stayed below critical without, had all that lay
-there stayed; what was used is the reading that the gate decided by. over critical: clips in which RAM was seen above.
-waits: seconds that prompts were held with the gate waiting, and how many prompts.
+there stayed; what was used is the reading that the gate decided by. not missed: those before a clip of a size that
+stayed below critical elsewhere in these batches with nothing done before it or in it: what an earlier prompt left,
+ComfyUI drops by itself once the next one runs. over critical: clips in which RAM was seen above. waits: seconds that
+prompts were held with the gate waiting, and how many prompts.
+
+kept: the same where ComfyUI lets nothing go by itself, as with `--cache-lru`, or in a container on a machine of so much
+RAM that its own threshold, which goes by the machine and not by the limit, is never reached: what earlier prompts left
+stays until somebody frees it.
 
 restart: a node that takes several times what tensor arithmetic says of it, after a clip that leaves much behind, in a
 process that has not run it yet. What nodes were seen to take is known to a process only; what prompts took, to the next
@@ -27,6 +33,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +49,9 @@ from resource_gate.batch.trial.view import table
 from resource_gate.gate.prediction.history_file import FILE
 
 CRITICAL = 0.90
+KEEPING = ("--cache-ram", "2", "0")
+"""GB available below which outputs go: those of the running prompt, those of earlier ones. By default the latter is the
+RAM of the machine, 128 GB at most: they go with the first node of the next prompt."""
 WAYS = (("prediction", True), ("thresholds", False))
 
 
@@ -99,22 +109,27 @@ class Watched:
             used, limit = cause["fraction"] * cause["limit"], cause["limit"]
         return {"freed": action["freed"], "used": used, "limit": limit, "clip": ended, "text": action["text"]}
 
-    def over(self, share: float) -> int:
-        """Clips in which more than that share of the limit was seen in use."""
-        return len({ended for _, used, limit, ended in self.looks if used > share * limit})
+    def peaks(self) -> dict[int, float]:
+        """The most that was seen in use while each clip ran, in shares of the limit."""
+        found: dict[int, float] = {}
+        for _, used, limit, ended in self.looks:
+            found[ended] = max(used / limit, found.get(ended, 0.0))
+        return found
 
 
-def spec(comfyui: ComfyUI, predict: bool, options: argparse.Namespace) -> ServerSpec:
+def spec(comfyui: ComfyUI, predict: bool, options: argparse.Namespace, flags: tuple[str, ...] = ()) -> ServerSpec:
     environment = {"RESOURCE_GATE_GATE_PREDICT": str(predict)}
-    return ServerSpec(comfyui, limit=options.limit_mb * MIB, environment=environment)
+    return ServerSpec(comfyui, limit=options.limit_mb * MIB, environment=environment, flags=flags)
 
 
 def mixed(options: argparse.Namespace) -> list[ClipJob]:
     return [plain_clip(i, ClipSize(options.large if i % 2 else options.small)) for i in range(options.clips)]
 
 
-def batch(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespace) -> dict[str, Any]:
-    server = ServerProcess(spec(comfyui, predict, options), base, print)
+def batch(
+    comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespace, flags: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    server = ServerProcess(spec(comfyui, predict, options, flags), base, print)
     watched = Watched(server)
     try:
         result = Trial(server, mixed(options), server.base / "output").run()
@@ -131,7 +146,7 @@ def batch(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Namespa
         "wall": result.wall,
         "frees": [a for a in actions if a["place"] == "between prompts"],
         "brakes": [a for a in actions if a["place"] == "between nodes"],
-        "over": watched.over(CRITICAL),
+        "peaks": {clip: share for clip, share in watched.peaks().items() if clip < options.clips},
         "waits": sum(seconds for seconds, _ in watched.waits),
         "held": len({job for _, job in watched.waits}),
         "peak": result.anonymous_peak,
@@ -176,23 +191,34 @@ def restart(comfyui: ComfyUI, base: Path, predict: bool, options: argparse.Names
     return found | {"needs": [run["ram"] for run in lessons(base)]}
 
 
+def unaided_clips(one: dict[str, Any]) -> list[int]:
+    """Clips of a batch that stayed below critical with nothing freed before or in them; not the first: there was
+    nothing to free."""
+    aided = {action["clip"] for action in one["frees"] + one["brakes"]}
+    return [clip for clip, share in one["peaks"].items() if clip and clip not in aided and share < CRITICAL]
+
+
 def report_batch(found: list[tuple[str, dict[str, Any]]], options: argparse.Namespace) -> str:
     rows = []
+    unaided = {clip % 2 for _, one in found for clip in unaided_clips(one)}
     for name, one in found:
         needless = 0
         for free in one["frees"]:
             need = options.needs.get(options.large if free["clip"] % 2 else options.small, 0)
             needless += free["used"] + need < CRITICAL * free["limit"]
         freed = sum(f["freed"] for f in one["frees"]) / MIB
+        not_missed = sum(free["clip"] % 2 in unaided for free in one["frees"])
+        over = sum(share > CRITICAL for share in one["peaks"].values())
         rows.append(
             [
                 *(name, f"{one['done']}/{one['jobs']}", str(one["deaths"]), f"{one['wall']:.1f}"),
                 *(f"{one['peak'] // MIB}", f"{len(one['frees'])} ({freed:.0f} MB)", str(needless)),
-                *(str(len(one["brakes"])), str(one["over"]), f"{one['waits']:.1f} s, {one['held']} prompts"),
+                *(str(not_missed), str(len(one["brakes"])), str(over)),
+                f"{one['waits']:.1f} s, {one['held']} prompts",
             ]
         )
-    head = ["", "done", "deaths", "wall s", "peak MB", "frees between prompts", "needless", "between nodes"]
-    head += ["over critical", "waits"]
+    head = ["", "done", "deaths", "wall s", "peak MB", "frees between prompts", "needless", "not missed"]
+    head += ["between nodes", "over critical", "waits"]
     return table(head, rows)
 
 
@@ -210,11 +236,11 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--large", type=int, default=97, help="frames of the large clips")
     parser.add_argument("--small", type=int, default=25)
-    parser.add_argument("--pairs", type=int, default=1, help="batches of each variant, in turn")
+    parser.add_argument("--pairs", type=int, default=1, help="batches of each variant, in turn; of `kept`, too")
     parser.add_argument("--rounds", type=int, default=3, help="restarts")
     parser.add_argument("--left", type=int, default=57, help="frames of the clip that leaves much behind")
     parser.add_argument("--blurred", type=int, default=97, help="frames of the clip that is blurred")
-    parser.add_argument("--only", choices=("batch", "restart", "adaptive"))
+    parser.add_argument("--only", choices=("batch", "kept", "restart", "adaptive"))
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     options.needs = {}
@@ -226,16 +252,16 @@ def main() -> int:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="resource-gate-predict-") as name:
         base = Path(name) / "server"
-        for part, run in (("batch", batch), ("restart", restart)):
+        for part, run in (("batch", batch), ("kept", partial(batch, flags=KEEPING)), ("restart", restart)):
             if options.only not in (None, part):
                 continue
             found: list[tuple[str, dict[str, Any]]] = []
-            for label, predict in WAYS * (options.pairs if part == "batch" else 1):
+            for label, predict in WAYS * (1 if part == "restart" else options.pairs):
                 one = run(finding.comfyui, base, predict, options)
                 found.append((label, one))
                 print(f"{part}, {label}: {one['wall']:.1f} s, {one['deaths']} deaths", flush=True)
                 shutil.rmtree(base)
-            print(report_batch(found, options) if part == "batch" else report_restart(found), flush=True)
+            print(report_restart(found) if part == "restart" else report_batch(found, options), flush=True)
             figures[part] = {**dict(found), "all": found}
         if options.only in (None, "adaptive"):
             figures["adaptive"] = adaptive(finding.comfyui, Path(name), options)

@@ -48,7 +48,7 @@ BENCHES = (
     Bench("batch_runner", "python bench/batch_runner.py", 15),
     Bench("panel", "python bench/panel.py --comfyui", 10),
     Bench("predict", "python bench/predict.py", 0.5),
-    Bench("predict_batch", "python bench/predict_batch.py", 5),
+    Bench("predict_batch", "python bench/predict_batch.py", 6),
     Bench("conformance", "python bench/conformance.py", 10),
     Bench("start_up", "python bench/start_up.py", 1),
     Bench("requirements", "python bench/requirements.py", 10),

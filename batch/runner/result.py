@@ -39,11 +39,11 @@ class JobResult:
         wait: of these, waiting for room, for the server's queue, for retries and for the server to come back.
         peak_ram: most bytes of RAM in use at the server, as it tells them, while the job ran.
         peak_vram: the same by GPU.
-        expected_ram: bytes that `peak_ram` was expected to stay below, as the server's Resource Gate foretold it; None
-            where it said nothing.
         outputs: the files, under their stable names.
         server: where it ran last.
         actions: what the server's Resource Gate did meanwhile, a line each.
+        expected_ram: bytes that `peak_ram` was expected to stay below, as the server's Resource Gate foretold it; None
+            where it said nothing.
     """
 
     ok: bool
@@ -55,10 +55,10 @@ class JobResult:
     wait: float = 0.0
     peak_ram: int | None = None
     peak_vram: Mapping[str, int] = field(default_factory=dict)
-    expected_ram: int | None = None
     outputs: tuple[Path, ...] = ()
     server: str = ""
     actions: tuple[str, ...] = ()
+    expected_ram: int | None = None
 
     @property
     def job_is_open(self) -> bool:

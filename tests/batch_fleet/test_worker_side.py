@@ -129,7 +129,7 @@ def test_the_plugin_and_an_order_can_be_sent(plugin, order):
 
 def test_a_result_survives_being_sent():
     result = JobResult(
-        False, "bug", "why", "5 X", 2, 3.0, 1.0, 99, {"vram0": 1}, (Path("a") / "b.mp4",), "server", ("freed",)
+        False, "bug", "why", "5 X", 2, 3.0, 1.0, 99, {"vram0": 1}, (Path("a") / "b.mp4",), "server", ("freed",), 100
     )
     assert as_result(as_dict(result)) == result
 
