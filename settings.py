@@ -10,9 +10,8 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -37,8 +36,7 @@ __all__ = [
 ENVIRONMENT_PREFIX = "RESOURCE_GATE_"
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One value that was not taken."""
 
     field: str

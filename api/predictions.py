@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
@@ -97,7 +96,7 @@ class PredictionRoutes:
         body: Foretell = parse(Foretell, await json_body(request, MAX_GRAPH))
         graph = {node_id: node.model_dump() for node_id, node in body.prompt.items()}
         need = await asyncio.to_thread(self._learned.foretell, graph, body.outputs or ())
-        return web.json_response({"need": None if need is None else dataclasses.asdict(need)})
+        return web.json_response({"need": None if need is None else need._asdict()})
 
     async def runs(self, request: web.Request) -> web.Response:
         """`GET predictions/runs`: every remembered run, one JSON line each, as `runs.jsonl` holds them."""

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
@@ -43,8 +44,7 @@ SHORT_LOOK = 0.1
 """… and where the thresholds would let it start, and only its need does not fit: does memory still fall?"""
 
 
-@dataclass(frozen=True)
-class GateState:
+class GateState(NamedTuple):
     """What the panel shows: `open`, `waiting` or `paused`; times in seconds since the epoch."""
 
     state: str = "open"

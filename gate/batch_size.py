@@ -6,8 +6,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..monitor.level import entry_of
 from ..monitor.readings import GpuReading, Level, MemoryReading
@@ -55,8 +54,7 @@ brake frees before each node, and the prompt is interrupted first. Higher shares
 in the first runs, and no fewer deaths (simulated with spreads of 0–4 %)."""
 
 
-@dataclass(frozen=True)
-class _Room:
+class _Room(NamedTuple):
     """Bytes: of RAM up to the emergency level and up to the limit, of VRAM; None where there is no card."""
 
     ram: int
@@ -64,16 +62,14 @@ class _Room:
     vram: int | None
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A number of items, and why it is that one."""
 
     size: int
     reason: str
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """What is set on the node.
 
     Attributes:

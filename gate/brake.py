@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
@@ -75,12 +76,11 @@ REMEMBERED_CAREFUL = 100
 """Jobs that the brake is careful with; the oldest are forgotten."""
 
 
-@dataclass(frozen=True)
-class JobPeak:
+class JobPeak(NamedTuple):
     """The highest memory of one job: bytes resident, and bytes on each device by its index."""
 
     ram: int = 0
-    vram: Mapping[int, int] = field(default_factory=dict)
+    vram: Mapping[int, int] = MappingProxyType({})
 
     def including(self, ram: int, vram: Mapping[int, int]) -> JobPeak:
         """This and a node's."""

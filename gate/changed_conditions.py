@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..settings import Gate as GateSettings
 from ..settings import Settings
@@ -49,8 +48,7 @@ def smaller_batch(graph: Graph, node_id: str) -> Graph | None:
     return graph if shrinks else None
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One way.
 
     Attributes:

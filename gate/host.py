@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from .compact import ENCODE
 from .title import title_of
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A queued prompt."""
 
     id: str
     number: float
-    graph: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    graph: Mapping[str, Any] = MappingProxyType({})
     """In API format: node id → `{"class_type": …, "inputs": {…}}`."""
     outputs: tuple[str, ...] = ()
     """Ids of the output nodes that it is to run."""
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r}, {self.number}, outputs={self.outputs})"
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,22 @@ class Queued:
         return title_of(self.graph, self.outputs, self.extra_data)
 
 
-@dataclass(frozen=True)
-class NodeStart:
+class NodeStart(NamedTuple):
     """A node about to run, between two nodes of a prompt."""
 
     job_id: str
     node_id: str
     class_type: str
-    inputs: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    inputs: Mapping[str, Any] = MappingProxyType({})
     """Input name → value, links resolved; tensors and all."""
     runs: int = 1
     """Times it runs for this prompt: more where it is given a list."""
 
+    def __repr__(self) -> str:
+        return f"NodeStart({self.job_id!r}, {self.node_id!r}, {self.class_type!r})"
 
-@dataclass(frozen=True)
-class Outcome:
+
+class Outcome(NamedTuple):
     """How a prompt ended."""
 
     job_id: str
@@ -69,8 +73,7 @@ class Outcome:
     node_id: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the waiting prompt may start now; if not, why, and when to ask again (seconds)."""
 
     start: bool
@@ -129,8 +132,7 @@ class JobListener(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class QueueView:
+class QueueView(NamedTuple):
     """The queue at one moment."""
 
     running: Sequence[str]

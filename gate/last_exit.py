@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 FILE = "exits.jsonl"
 """A line of JSON for each end, the last one last; `resource-gate run` writes it."""
@@ -17,8 +17,7 @@ NOT_THE_JOBS = frozenset({"asked", "reboot"})
 """Reasons for which nobody blames the job that ran: the user asked for the end, or for a restart."""
 
 
-@dataclass(frozen=True)
-class LastExit:
+class LastExit(NamedTuple):
     """One end."""
 
     reason: str

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..reclaim.action import Cause
 from ..settings import Settings
@@ -89,8 +90,7 @@ class _Tries:
     until: float = 0.0
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(NamedTuple):
     """A prompt that waits for its next try; times in seconds since the epoch."""
 
     reason: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from ..monitor.level import entry_of, level_of
@@ -62,7 +61,7 @@ def beyond_the_heap(need: Need, free: int) -> Need:
     if not need.small:
         return need
     less = {name: max(0, getattr(need, name) - free) for name in ("ram", "ram_mean", "ram_low", "lean", "lean_low")}
-    return replace(need, **less)
+    return need._replace(**less)
 
 
 def lacking(reading: MemoryReading, tiers: Tiers, need: Need, tier: Level = Level.CRITICAL) -> int:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..gate.host import Job
 from ..reclaim.host import CachedOutput, Use
@@ -23,8 +22,7 @@ REMEMBERED_PROMPTS = 16
 """Prompts whose cache keys are remembered, to name what older ones left; ComfyUI's cache outlives several."""
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     cache: Any
     key: Any
     node_id: str | None
@@ -46,8 +44,7 @@ class _Prompt:
         return signatures(self.graph)
 
 
-@dataclass(frozen=True)
-class _RunAgain:
+class _RunAgain(NamedTuple):
     cache: weakref.ref[Any]
     """Weak: `/free` makes ComfyUI let go of the cache with all that is in it, and so must we."""
     key: Any
@@ -233,5 +230,5 @@ def _with_bytes(listed: list[CachedOutput], held: list[Contents]) -> list[Cached
         counted.update(inside.ram, inside.vram, inside.models)
         models = sum(inside.models.values())
         ram = mine["ram"] + mine["models"]
-        sized.append(replace(output, ram=ram, vram=mine["vram"], models=models, group=root(i) + 1))
+        sized.append(output._replace(ram=ram, vram=mine["vram"], models=models, group=root(i) + 1))
     return sized

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_DEPTH = 16
 """Frames to walk up at most; ComfyUI 0.3.64 to 0.33.0 need 5, wrappers of other extensions add a few."""
 
 
-@dataclass(frozen=True)
-class NodeFrame:
+class NodeFrame(NamedTuple):
     """What the executor's frames tell of the node about to run."""
 
     prompt_id: str

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from .kept import LONG, KeptFile, number_after
 
@@ -17,8 +17,7 @@ UNLIMITED = 1 << 60
 """From here on a v1 limit means none: the kernel writes 2^63 rounded down to a page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """One memory cgroup: its folder, its name as the kernel has it, and the version of the interface."""
 
     folder: Path
@@ -31,8 +30,7 @@ class Group:
         return f"cgroup v{self.version} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(NamedTuple):
     root: str
     point: Path
     version: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .readings import DiskReading, GpuReading, Sample
 
@@ -11,8 +11,7 @@ PREFIX = "resource_gate_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric: its name without the prefix, what it is, and its values by labels.
 
     `kind` is `gauge` or `counter`; a counter's name ends in `_total`.
@@ -20,7 +19,7 @@ class Metric:
 
     name: str
     help: str
-    values: tuple[tuple[Mapping[str, str], float], ...] = field(default_factory=tuple)
+    values: tuple[tuple[Mapping[str, str], float], ...] = ()
     kind: str = "gauge"
 
 

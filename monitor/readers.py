@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .aside import Aside
 from .readings import (
@@ -36,8 +35,7 @@ class ProcessSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Readers:
+class Readers(NamedTuple):
     """The first four are quick, and are called on the sampler's own thread; the others run aside."""
 
     ram: RamSource

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Level(IntEnum):
@@ -21,8 +23,7 @@ class Level(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReading:
+class MemoryReading(NamedTuple):
     """RAM as the tightest limit sees it: that limit is what the kernel kills at.
 
     `used` leaves out page cache (both active and inactive file pages): the kernel drops it before it kills.
@@ -44,8 +45,7 @@ class MemoryReading:
         return self.used / self.limit if self.limit else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessReading:
+class ProcessReading(NamedTuple):
     """This process: bytes resident, peak since start, the anonymous part, and free bytes the heap holds."""
 
     rss: int
@@ -54,8 +54,7 @@ class ProcessReading:
     heap_slack: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CpuReading:
+class CpuReading(NamedTuple):
     """Busy share of the machine (0–1 over all cores) and of this process (in cores) of late."""
 
     fraction: float
@@ -102,8 +101,7 @@ class GpuReading:
         return self.working_set / self.total if self.total else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class DiskReading:
+class DiskReading(NamedTuple):
     """A file system that ComfyUI writes to; `roles` says what lies on it (`output`, `temp`, `database`)."""
 
     path: str
@@ -120,8 +118,7 @@ class DiskReading:
         return 1.0 - self.free / self.total if self.total else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class TempReading:
+class TempReading(NamedTuple):
     """ComfyUI's temp folder: bytes and files in it, and bytes a second it grew by since the last look."""
 
     path: str
@@ -132,8 +129,7 @@ class TempReading:
     """False where the walk ran out of time: `bytes` and `files` are then what it saw until then."""
 
 
-@dataclass(frozen=True, slots=True)
-class PressureReading:
+class PressureReading(NamedTuple):
     """Signs of memory trouble beside the levels, never the only ground for an action; None: not told here."""
 
     some: float | None = None
@@ -148,8 +144,7 @@ class PressureReading:
     """Processes that the kernel killed for memory so far: in the own cgroup where it counts, else in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One full look. Parts are None or empty where no reader could tell; `problems` says why, by reader."""
 
     at: float
@@ -165,15 +160,15 @@ class Sample:
     pressure: PressureReading | None = None
     fill_rate: float = 0.0
     """Bytes a second by which RAM in use rose at last; negative while it falls."""
-    ages: Mapping[str, float] = field(default_factory=dict)
+    ages: Mapping[str, float] = MappingProxyType({})
     """By reader that runs aside (`nvml`, `torch`, `disks`, `temp`): seconds since it last told."""
-    levels: Mapping[str, Level] = field(default_factory=dict)
+    levels: Mapping[str, Level] = MappingProxyType({})
     """By resource name: `ram`, `cpu`, `vram0` …, `disk_output` …"""
     interval: float = 0.0
     """Seconds until the next sample, as the rule chose."""
     late: float = 0.0
     """Seconds this sample came after it was due."""
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = MappingProxyType({})
 
     @property
     def level(self) -> Level:

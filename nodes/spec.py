@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 CATEGORY = "resource gate"
 
 
-@dataclass(frozen=True)
-class Widget:
+class Widget(NamedTuple):
     """An input a user sets on the node. `kind` decides which of the other fields count."""
 
     name: str
@@ -23,8 +21,7 @@ class Widget:
     choices: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """An output besides the value passed through."""
 
     name: str
@@ -53,8 +50,7 @@ class NodeContext(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PassNode:
+class PassNode(NamedTuple):
     """A node that does something and passes `value` through, whatever its type; a list passes as one."""
 
     id: str

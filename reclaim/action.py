@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..monitor.readings import Level
 from .host import Place
@@ -29,8 +28,7 @@ TELLING = 1024**2
 """Bytes from which a step is named in the text, where any step came to that much."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One rung: bytes it freed, measured before and after, and the seconds it took."""
 
     name: str
@@ -39,8 +37,7 @@ class Step:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One climb of the ladder. `goal` is in bytes, None where it was "as much as this level allows"."""
 
     time: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -71,7 +70,7 @@ class Guard:
             return
         if rest is not None and not rest.freed_enough:
             further = Level(min(_highest(resource), shortage.level + 1))
-            shortage = dataclasses.replace(shortage, level=further)
+            shortage = shortage._replace(level=further)
         action = self._ladder.climb(shortage, Place.ANYWHERE, wait=False)
         if action is None:
             return

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Place(IntEnum):
@@ -33,8 +32,7 @@ class Use(Enum):
     """A node still to run takes it as an input."""
 
 
-@dataclass(frozen=True)
-class CachedOutput:
+class CachedOutput(NamedTuple):
     """One entry of the program's output cache."""
 
     key: Any
@@ -51,8 +49,7 @@ class CachedOutput:
     """Entries with one group number share storage: their bytes go only when all of them go."""
 
 
-@dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(NamedTuple):
     """A model that lies on a device."""
 
     key: Any

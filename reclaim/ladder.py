@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..monitor.readings import Level
 from .action import Action, ActionLog, Cause, Step
@@ -22,15 +21,13 @@ BACKOFF_FIRST, BACKOFF_MAX = 30.0, 600.0
 """Seconds a rung rests after it gave nothing, doubled each time; cut short where its estimate has grown since."""
 
 
-@dataclass(frozen=True)
-class _Rest:
+class _Rest(NamedTuple):
     until: float
     pause: float
     estimate: int
 
 
-@dataclass(frozen=True)
-class Shortage:
+class Shortage(NamedTuple):
     """What is short, and how far the ladder may go for it."""
 
     resource: str

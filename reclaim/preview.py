@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..monitor.readings import Level, Sample
 from .action import human
@@ -26,8 +26,7 @@ NESTED = (DeviceCache, HeapTrim, Models, Outputs)
 """Kinds of rungs of which a later one may take all that an earlier one may, and more."""
 
 
-@dataclass(frozen=True)
-class WouldDo:
+class WouldDo(NamedTuple):
     """One rung; `frees` is None where only trying tells."""
 
     name: str

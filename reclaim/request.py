@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..monitor.readings import Level, Sample
 from .action import Action
@@ -19,11 +18,10 @@ BUSY_WAIT = 0.5
 """Seconds to wait for a busy one; a node may run for minutes, and the rest can follow between nodes."""
 
 
-@dataclass(frozen=True)
-class Freed:
+class Freed(NamedTuple):
     """What a request came to. `deferred` says what has to wait and why; None where all is done."""
 
-    actions: tuple[Action, ...] = field(default_factory=tuple)
+    actions: tuple[Action, ...] = ()
     deferred: str | None = None
     goal: int | None = None
     """Bytes of RAM that were asked for; None: all that the level allows."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..settings import Reclaim
 from .action import human
@@ -38,8 +39,7 @@ NAMES = 10
 """Names that a dry run tells; the rest as a number, and all in the log at debug level."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What may go: files, oldest first, of which `over_cap` are not expired; and folders that may be empty."""
 
     files: tuple[Entry, ...] = ()
@@ -77,8 +77,7 @@ class Removed:
         return f"removed {' and '.join(parts) or 'no temp files'}{', more to come' * self.more}"
 
 
-@dataclass(frozen=True)
-class _InUse:
+class _InUse(NamedTuple):
     identities: set[Identity]
     since: float | None
     """When the running prompt began; None where none runs."""

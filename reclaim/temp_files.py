@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 Identity = tuple[int, int]
 """(device, inode): the same file under every name that leads to it."""
@@ -19,8 +20,7 @@ MOST_DESCRIPTORS = 4096
 """Descriptors up to which a system without `/proc` is asked for open files: it is asked for each by itself."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A file or folder, as it stood when it was looked at."""
 
     path: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 SHARED = 0.05
 """Share of the variance of a job's time that its neighbours have in common, where nothing else is known: a line that
@@ -43,8 +44,7 @@ GRAIN = 0.1
 """Seconds below which a difference is noise."""
 
 
-@dataclass(frozen=True)
-class Eta:
+class Eta(NamedTuple):
     """Seconds: the mean, and between what `INSIDE` of such sums lie."""
 
     seconds: float
@@ -52,8 +52,7 @@ class Eta:
     high: float
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(NamedTuple):
     """How fast the machine is now, and how far off sums were.
 
     Times are `factor` of what they usually are; those that are told of single jobs hold the factor already. `off`: by
@@ -61,7 +60,7 @@ class Pace:
     """
 
     factor: float = 1.0
-    off: Mapping[int, float] = field(default_factory=dict)
+    off: Mapping[int, float] = MappingProxyType({})
 
     def ends(self, jobs: int) -> float:
         """The distance for so many jobs: that of the largest number that is known and not larger."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .sizes import SIZE_NODE, Graph, Sizes, inputs_of
@@ -54,8 +54,7 @@ class Step(NamedTuple):
     loads: bool
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """A prompt in numbers.
 
     Attributes:
@@ -79,10 +78,10 @@ class Features:
     total: float = 0.0
     work: float = 0.0
     frames: float = 0.0
-    makers: Mapping[str, float] = field(default_factory=dict, repr=False)
+    makers: Mapping[str, float] = MappingProxyType({})
     loaders: frozenset[str] = frozenset()
     size_nodes: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = field(default=(), repr=False)
+    steps: tuple[Step, ...] = ()
 
     @property
     def sizes(self) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 DECAY = 0.95
 """Weight of a run against the next newer one: after 14 runs it counts half."""
@@ -56,8 +56,7 @@ HIGH = 0.95
 ROOT_TAU = math.sqrt(2.0 * math.pi)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A run for one of the lines: sizes, what it took, its weight among the others.
 
     `firm`: it ended for want of memory. So it took more than that, whatever others say, and another like it is dearer
@@ -111,7 +110,7 @@ class Fit:
                 return
             self._slopes = self._solve(
                 [
-                    r if r.firm else replace(r, weight=r.weight * min(1.0, usual / max(abs(e), 1e-9)))
+                    r if r.firm else r._replace(weight=r.weight * min(1.0, usual / max(abs(e), 1e-9)))
                     for r, e in zip(rows, self.errors, strict=True)
                 ]
             )

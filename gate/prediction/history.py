@@ -8,8 +8,8 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 FORMAT = 1
 """Of a line; lines of another are passed over."""
@@ -36,8 +36,7 @@ OUTCOMES = (OK, MEMORY, PRESSED, DIED, FAILED)
 """Well; out of memory; interrupted by us because it filled the memory; the process died; another error or interrupt."""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What one run taught.
 
     Attributes:
@@ -71,10 +70,10 @@ class Run:
     level: int = 0
     lean: int = 0
     expected: tuple[float, ...] = ()
-    nodes: Mapping[str, int] = field(default_factory=dict)
-    pixels: Mapping[str, float] = field(default_factory=dict)
+    nodes: Mapping[str, int] = MappingProxyType({})
+    pixels: Mapping[str, float] = MappingProxyType({})
     by_kinds: int = 0
-    sizes_chosen: Mapping[str, int] = field(default_factory=dict)
+    sizes_chosen: Mapping[str, int] = MappingProxyType({})
     machine: str = ""
     time: float = 0.0
     kinds: tuple[str, ...] = ()
@@ -87,7 +86,7 @@ class Run:
 
     def line(self) -> str:
         """As one line of JSON."""
-        values = {"v": FORMAT, **vars(self)}
+        values = {"v": FORMAT, **self._asdict()}
         return json.dumps(values, separators=(",", ":"), default=dict)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .features import CHANNELS, FLOAT, Features
 from .history import KEPT_NODES, OK, Run
@@ -28,8 +28,7 @@ UNSEEN = 2.5
 """Sizes of its pictures that a node of a kind never seen takes: of core nodes 0–4 were measured."""
 
 
-@dataclass(frozen=True)
-class KindsNeed:
+class KindsNeed(NamedTuple):
     """Bytes that node kinds take together, of those what is only guessed, and whether all weights are known."""
 
     ram: int

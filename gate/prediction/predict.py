@@ -9,8 +9,7 @@ import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .eta import Pace, Sums
 from .family import RAM_GRAIN, TIME_GRAIN, WHOLE, Family
@@ -77,8 +76,7 @@ SECONDS_A_GIGAPIXEL = 20.0
 """Of a prompt that was never seen, for its clips' scaling and encoding: two cores took about 15."""
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """What a prompt is expected to take.
 
     Attributes:
@@ -164,28 +162,28 @@ class Predictor:
             by_kinds = kinds.ram if kinds is not None else 0
             if family is not None and family.runs:
                 told = _told(family, features.sizes, cold, share, 1.0, pace, self._stretch, known=True)
-                told = replace(told, by_kinds=by_kinds)
+                told = told._replace(by_kinds=by_kinds)
                 if _is_far(features, family):
                     return _told_from_afar(told, features, family)
                 small = not features.models and 0 < features.largest * CHANNELS * FLOAT <= ON_THE_HEAP
-                return replace(told, small=True) if small else told
+                return told._replace(small=True) if small else told
             like = self._most_like(features)
             lent = unknown_need(features)
             if like is not None:
                 lent = _told(like, features.sizes, cold, share, LENT, pace, self._stretch, known=False)
             if kinds is not None and kinds.weights_known and kinds.guessed <= GUESSED * kinds.ram and self._by_kinds:
                 ram = self._by_kinds_need(features, kinds, cold, share)
-                return replace(lent, ram=ram, ram_mean=by_kinds, ram_low=0, lean=ram, lean_low=0, by_kinds=by_kinds)
+                return lent._replace(ram=ram, ram_mean=by_kinds, ram_low=0, lean=ram, lean_low=0, by_kinds=by_kinds)
             if like is not None:
-                return replace(lent, by_kinds=by_kinds)
+                return lent._replace(by_kinds=by_kinds)
             # Weights cannot be read off a graph: models that nobody has seen are taken to be as large as the largest.
             most = max((f.most_ram for f in self._families.values()), default=0) if features.models else 0
-        return replace(lent, ram=max(lent.ram, int(most * LENT)), by_kinds=by_kinds)
+        return lent._replace(ram=max(lent.ram, int(most * LENT)), by_kinds=by_kinds)
 
     def _by_kinds_need(self, features: Features, kinds: KindsNeed, cold: bool, share: float | None) -> int:
         """Bytes, with the margin that fits how right node kinds were of all families."""
         newest = len(self._by_kinds) - 1
-        rows = [replace(row, weight=DECAY ** (newest - i)) for i, row in enumerate(self._by_kinds)]
+        rows = [row._replace(weight=DECAY ** (newest - i)) for i, row in enumerate(self._by_kinds)]
         ram = max(kinds.ram, int(Fit(rows, RAM_GRAIN, steady=True).quantile((kinds.ram,), share)))
         return ram if not cold or self._kinds.has_loaded(features) else ram + UNKNOWN_BYTES
 
@@ -270,7 +268,7 @@ def _is_far(features: Features, family: Family) -> bool:
 def _told_from_afar(told: Need, features: Features, family: Family) -> Need:
     """Its tensors, on top of what the small ones took."""
     ram = int(family.most_ram + features.arithmetic * TENSORS)
-    return replace(told, ram=ram, ram_mean=ram // 2, ram_low=0, lean=ram, lean_low=0, known=False)
+    return told._replace(ram=ram, ram_mean=ram // 2, ram_low=0, lean=ram, lean_low=0, known=False)
 
 
 def unknown_need(features: Features) -> Need:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,7 +172,7 @@ class Prediction:
         if self.predictor.ran(running.features.models if outcome.ok else ()):
             self._needs = {}
         if self._settings().gate.predict and not self._teaches_nothing(running, outcome, brake):
-            run = replace(lesson_of(running, outcome, brake, self._clock()), machine=self._machine, time=self._wall())
+            run = lesson_of(running, outcome, brake, self._clock())._replace(machine=self._machine, time=self._wall())
             if run.outcome == OK and run.share < WHOLE:
                 return  # most of it came from the cache: what it took is not what it takes
             self.predictor.learn(run)
@@ -214,7 +213,7 @@ class Prediction:
 
         def fits(frames: int) -> bool:
             part = frames / features.frames
-            smaller = replace(features, **{n: getattr(features, n) * part for n in ("largest", "total", "work")})
+            smaller = features._replace(**{n: getattr(features, n) * part for n in ("largest", "total", "work")})
             return self.predictor.need_of(smaller).ram <= room
 
         # More never need less, and somebody may have typed a few zeros too many: by halving.
@@ -269,7 +268,7 @@ class Prediction:
             return
         running.sizes[node_id] = size
         running.need = self.predictor.need_of(running.sized_features)
-        lesson = replace(lesson_of_a_death(running), machine=self._machine, time=self._wall())
+        lesson = lesson_of_a_death(running)._replace(machine=self._machine, time=self._wall())
         self._attempt.write(running.job.id, lesson)
 
     def close(self) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Graph = Mapping[str, Any]
 
@@ -27,8 +26,7 @@ HUGE = 1 << 40
 """Pixels above which a size is a typing mistake, and is cut."""
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """Pixels a side, and pictures."""
 
     width: float

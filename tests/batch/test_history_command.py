@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -25,8 +24,8 @@ RUN = Run(
 def file(tmp_path):
     made = HistoryFile(tmp_path, "m")
     for n in range(4):
-        made.add(replace(RUN, seconds=1.5 + n))
-    made.add(replace(RUN, family="a" * 16, machine="elsewhere", expected=()))
+        made.add(RUN._replace(seconds=1.5 + n))
+    made.add(RUN._replace(family="a" * 16, machine="elsewhere", expected=()))
     return made.path
 
 
@@ -40,7 +39,7 @@ def test_each_family_is_told_with_what_it_took_and_how_right_that_was(file, caps
 
 
 def test_how_different_its_runs_were_is_told_where_they_were(file, capsys):
-    HistoryFile(file.parent, "m").add(replace(RUN, sizes=(4e7, 8e7, 0.0), ram=5 * GB, seconds=6.0))
+    HistoryFile(file.parent, "m").add(RUN._replace(sizes=(4e7, 8e7, 0.0), ram=5 * GB, seconds=6.0))
     assert main(["history", "--file", str(file)]) == 0
     assert "of 10.0 to 40.0 million pixels: 2.0 GB to 5.0 GB, 1.5 to 6.0 s" in capsys.readouterr().out
 

@@ -63,7 +63,7 @@ def loaded(folder: Path, content: bytes) -> None:
     assert all(believable(run, 64 * GB) for run in runs)
     predictor = Predictor(runs)
     assert sound(predictor.need_of(FEATURES))
-    for run in (RUN, replace(RUN, ram=2 * GB, seconds=3.0), replace(RUN, outcome="memory")):
+    for run in (RUN, RUN._replace(ram=2 * GB, seconds=3.0), RUN._replace(outcome="memory")):
         file.add(run)
         predictor.learn(run)
         assert sound(predictor.need_of(FEATURES))
@@ -80,7 +80,7 @@ def test_any_file_of_runs_is_lived_with(tmp_path_factory, content):
 @FUZZ
 @given(data=st.data())
 def test_a_file_of_runs_with_any_bytes_changed_is_lived_with(tmp_path_factory, data):
-    content = bytearray("".join(replace(RUN, seconds=float(n)).line() + "\n" for n in range(1, 6)).encode())
+    content = bytearray("".join(RUN._replace(seconds=float(n)).line() + "\n" for n in range(1, 6)).encode())
     for _ in range(data.draw(st.integers(1, 5))):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at : at + data.draw(st.integers(1, 20))] = data.draw(st.binary(max_size=20))
@@ -108,7 +108,7 @@ def test_a_file_of_runs_with_any_bytes_changed_is_lived_with(tmp_path_factory, d
 )
 def test_from_any_runs_that_can_have_been_a_number_is_foretold(runs, asked):
     predictor = Predictor(runs[: len(runs) // 2])
-    features = replace(FEATURES, largest=asked[0], total=asked[1], work=asked[2])
+    features = FEATURES._replace(largest=asked[0], total=asked[1], work=asked[2])
     for run in runs[len(runs) // 2 :]:
         predictor.learn(run)
         assert sound(predictor.need_of(features))
@@ -162,5 +162,5 @@ def test_of_any_graph_features_are_read_and_a_number_is_foretold(graph, outputs)
     assert all(math.isfinite(size) for size in features.sizes)
     predictor = Predictor()
     assert sound(predictor.need_of(features))
-    predictor.learn(replace(RUN, family=features.family, sizes=features.sizes))
+    predictor.learn(RUN._replace(family=features.family, sizes=features.sizes))
     assert sound(predictor.need_of(features))

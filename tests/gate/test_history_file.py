@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -28,7 +27,7 @@ def again(file):
 
 
 def test_what_was_added_is_there_at_the_next_start(file):
-    runs = [replace(RUN, seconds=float(n)) for n in range(5)]
+    runs = [RUN._replace(seconds=float(n)) for n in range(5)]
     for run in runs:
         file.add(run)
     assert again(file).load() == runs
@@ -39,8 +38,8 @@ def test_no_file_is_no_problem(file):
 
 
 def test_a_run_is_the_same_after_writing_and_reading_it():
-    run = replace(RUN, expected=(1.0, 2.0, 3.0, 4.0, 5.0), sizes_chosen={"7": 81}, models=("m.safetensors",), level=2)
-    run = replace(run, pixels={"A": 1e7}, by_kinds=GB)
+    run = RUN._replace(expected=(1.0, 2.0, 3.0, 4.0, 5.0), sizes_chosen={"7": 81}, models=("m.safetensors",), level=2)
+    run = run._replace(pixels={"A": 1e7}, by_kinds=GB)
     assert parsed(run.line()) == run
 
 
@@ -53,13 +52,13 @@ def test_a_run_that_an_older_version_wrote_is_read():
 @pytest.mark.parametrize("cut", range(0, 200, 7))
 def test_a_file_cut_off_anywhere_costs_one_line_and_the_next_run_is_kept(file, cut):
     for n in range(3):
-        file.add(replace(RUN, seconds=float(n)))
+        file.add(RUN._replace(seconds=float(n)))
     data = file.path.read_bytes()
     file.path.write_bytes(data[: len(data) - cut])
     second = again(file)
     left = second.load()
     assert [r.seconds for r in left] == [0.0, 1.0, 2.0][: len(left)] and len(left) >= 2
-    second.add(replace(RUN, seconds=9.0))
+    second.add(RUN._replace(seconds=9.0))
     assert [r.seconds for r in again(file).load()] == [*(r.seconds for r in left), 9.0]
 
 
@@ -105,7 +104,7 @@ def test_a_file_of_something_else_is_none(file, content):
 
 
 def test_runs_of_another_machine_teach_nothing_and_are_kept(file):
-    file.add(replace(RUN, machine="other", ram=50 * GB))
+    file.add(RUN._replace(machine="other", ram=50 * GB))
     file.add(RUN)
     second = again(file)
     assert second.load() == [RUN]
@@ -114,18 +113,18 @@ def test_runs_of_another_machine_teach_nothing_and_are_kept(file):
 
 def test_it_is_bounded_by_family_and_in_families(file):
     for n in range(3 * KEPT):
-        file.add(replace(RUN, seconds=float(n)))
+        file.add(RUN._replace(seconds=float(n)))
     assert [r.seconds for r in again(file).load()][-1] == 3 * KEPT - 1
     assert len(again(file).load()) == KEPT
     for n in range(FAMILIES + 20):
-        file.add(replace(RUN, family=f"{n:016x}"))
+        file.add(RUN._replace(family=f"{n:016x}"))
     assert len({r.family for r in again(file).load()}) == FAMILIES
     assert len(file.path.read_text().splitlines()) < 4 * (KEPT + FAMILIES)
 
 
 def test_forgetting_takes_the_family_out_of_the_file(file):
     file.add(RUN)
-    file.add(replace(RUN, family="a" * 16))
+    file.add(RUN._replace(family="a" * 16))
     assert file.forget("ffff") == 1 and file.forget("ffff") == 0
     assert [r.family for r in again(file).load()] == ["a" * 16]
 
@@ -146,18 +145,18 @@ def test_the_machine_is_the_same_at_each_start_and_another_with_other_ram():
 @pytest.mark.parametrize("factor", [0.001, 0.2, 5.0, 50.0])
 def test_what_a_file_says_is_dropped_as_soon_as_one_run_of_this_process_belies_it(factor):
     true = 4 * GB
-    poisoned = Predictor(replace(RUN, ram=int(true * factor)) for _ in range(40))
+    poisoned = Predictor(RUN._replace(ram=int(true * factor)) for _ in range(40))
     assert not poisoned.need_of(FEATURES).confirmed
-    poisoned.learn(replace(RUN, ram=true))
+    poisoned.learn(RUN._replace(ram=true))
     none = Predictor()
-    none.learn(replace(RUN, ram=true))
+    none.learn(RUN._replace(ram=true))
     assert poisoned.need_of(FEATURES).ram == none.need_of(FEATURES).ram
 
 
 @pytest.mark.parametrize("factor", [0.01, 100.0])
 def test_the_same_of_times(factor):
-    poisoned = Predictor(replace(RUN, seconds=20.0 * factor) for _ in range(40))
-    poisoned.learn(replace(RUN, seconds=20.0))
+    poisoned = Predictor(RUN._replace(seconds=20.0 * factor) for _ in range(40))
+    poisoned.learn(RUN._replace(seconds=20.0))
     assert poisoned.need_of(FEATURES).seconds == pytest.approx(20.0, rel=0.1)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from resource_gate.batch.trial.sample_jobs import node
@@ -91,7 +89,7 @@ def test_a_kind_that_changed_its_ways_is_known_anew_after_as_many_runs_as_count(
     blend = run_of(chain("ImageBlend"))
     for _ in range(50):
         needs.learn(blend)
-    grown = replace(blend, ram=2 * blend.ram, nodes={**blend.nodes, "ImageBlend": 2 * blend.nodes["ImageBlend"]})
+    grown = blend._replace(ram=2 * blend.ram, nodes={**blend.nodes, "ImageBlend": 2 * blend.nodes["ImageBlend"]})
     before = needs.need(features_of(chain("ImageBlend")), cold=False).ram
     for _ in range(REMEMBERED):
         needs.learn(grown)
@@ -101,7 +99,7 @@ def test_a_kind_that_changed_its_ways_is_known_anew_after_as_many_runs_as_count(
 
 def test_a_run_that_failed_or_was_too_small_to_tell_says_nothing_of_its_kinds():
     needs = KindNeeds()
-    needs.learn(replace(run_of(chain("ImageBlend")), outcome=DIED))
+    needs.learn(run_of(chain("ImageBlend"))._replace(outcome=DIED))
     needs.learn(run_of(chain("ImageBlend", frames=1)))
     told = needs.need(features_of(chain("ImageBlend")), cold=False)
     assert told.guessed == pytest.approx(2 * UNSEEN * size_of(65), rel=0.01)
@@ -110,7 +108,7 @@ def test_a_run_that_failed_or_was_too_small_to_tell_says_nothing_of_its_kinds():
 @pytest.mark.parametrize("factor", [0.01, 100.0])
 def test_one_run_of_this_process_is_believed_against_a_file(factor):
     true = run_of(chain("ImageBlend"))
-    lie = replace(true, ram=int(true.ram * factor), nodes={k: int(v * factor) for k, v in true.nodes.items()})
+    lie = true._replace(ram=int(true.ram * factor), nodes={k: int(v * factor) for k, v in true.nodes.items()})
     poisoned = KindNeeds()
     for _ in range(20):
         poisoned.learn(lie, hearsay=True)
@@ -120,7 +118,7 @@ def test_one_run_of_this_process_is_believed_against_a_file(factor):
 
 def test_a_kind_never_takes_more_than_its_run_did_whatever_a_file_says():
     needs = KindNeeds()
-    needs.learn(replace(run_of(chain("ImageBlend")), ram=GB, nodes={"ImageBlend": 2**60}), hearsay=True)
+    needs.learn(run_of(chain("ImageBlend"))._replace(ram=GB, nodes={"ImageBlend": 2**60}), hearsay=True)
     assert needs.need(features_of(chain("ImageBlend")), cold=False).ram < 2 * GB
 
 
@@ -128,7 +126,7 @@ def test_what_runs_took_that_is_nothing_like_what_their_kinds_said_is_no_measure
     predictor = taught(Predictor(), *SEEN)
     for n in range(20):
         run = run_of(chain("ImageInvert"), by_kinds=1 + n)
-        predictor.learn(replace(run, family=f"absurd{n}"))
+        predictor.learn(run._replace(family=f"absurd{n}"))
     true = run_of(NEVER).ram
     assert true <= predictor.need(NEVER).ram < 1.3 * true
 

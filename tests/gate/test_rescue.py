@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -74,7 +73,7 @@ def test_a_prompt_is_interrupted_once_and_never_again(emergency):
     ],
 )
 def test_where_there_is_time_or_no_rise_nothing_is_interrupted(emergency, change):
-    emergency.rescue.on_sample(replace(emergency.sample, **change))
+    emergency.rescue.on_sample(emergency.sample._replace(**change))
     assert emergency.host.requeued == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -183,7 +182,7 @@ def test_a_small_need_that_finds_room_in_the_heap_asks_for_none_to_be_made(machi
     machine.at(88).cached = 40 * GB
     machine.free = 3 * GB
     forecast.say(4)
-    forecast.told = replace(forecast.told, small=True)
+    forecast.told = forecast.told._replace(small=True)
     assert gate.may_start(JOB).start
     assert machine.actions.last is None
 
@@ -192,7 +191,7 @@ def test_what_of_it_finds_none_is_freed(machine, forecast, gate):
     machine.at(88).cached = 40 * GB
     machine.free = 1 * GB
     forecast.say(4)
-    forecast.told = replace(forecast.told, small=True)
+    forecast.told = forecast.told._replace(small=True)
     assert gate.may_start(JOB).start
     assert machine.actions.last.goal == pytest.approx((88 + 3 - 90) * GB, abs=100)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 
 import pytest
@@ -57,7 +56,7 @@ def test_it_rests_30_s_first_and_600_s_at_the_most(fakes, memory, clock):
 def test_a_dry_run_adds_up_estimates_and_takes_an_unknown_one_for_nothing(fakes, memory, clock):
     rungs = [fakes.FakeRung(memory, "known", 0, guess=30 * MB), fakes.FakeRung(memory, "unknown", 0, guess=None)]
     ladder = build(memory, clock, *rungs, dry_run=lambda: True)
-    action = ladder.climb(dataclasses.replace(SHORT, goal=31 * MB), Place.ANYWHERE)
+    action = ladder.climb(SHORT._replace(goal=31 * MB), Place.ANYWHERE)
     assert [(s.name, s.freed, s.seconds) for s in action.steps] == [("known", 30 * MB, 0.0), ("unknown", 0, 0.0)]
     assert action.dry_run and not action.met
 
@@ -66,7 +65,7 @@ def test_a_dry_run_adds_up_estimates_and_takes_an_unknown_one_for_nothing(fakes,
 def test_a_dry_run_stops_where_the_estimates_reach_the_goal(fakes, memory, clock, goal, steps):
     rungs = [fakes.FakeRung(memory, n, 0, guess=30 * MB) for n in "ab"]
     ladder = build(memory, clock, *rungs, dry_run=lambda: True)
-    assert tried(ladder, dataclasses.replace(SHORT, goal=goal)) == steps
+    assert tried(ladder, SHORT._replace(goal=goal)) == steps
 
 
 def test_a_dry_run_is_not_said_again_while_nothing_has_changed(fakes, memory, clock):
@@ -113,7 +112,7 @@ def test_a_failure_is_told_with_its_traceback(fakes, memory, clock, caplog, fail
 
 
 def test_a_shortage_cannot_be_changed_under_way():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         SHORT.goal = 3
 
 
