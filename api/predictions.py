@@ -55,7 +55,7 @@ class Forget(Body):
 class Node(BaseModel):
     """One node of a graph in API format; what else it holds does not matter here."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     class_type: Annotated[str, Field(max_length=500)]
     inputs: dict[str, Any] = Field(default_factory=dict)

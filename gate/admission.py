@@ -65,7 +65,7 @@ REMEMBERED_WARNINGS = 100
 GO = Verdict(True)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Wait:
     job: str
     since: float

@@ -22,7 +22,7 @@ Tell = Callable[[str, Sequence[str], "dict[str, Any] | None"], None]
 """Takes the kind of an event, the ids that it is about, and with `batch_ended` the summary."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Tally:
     started_at: float | None = None
     ended_at: float = 0.0

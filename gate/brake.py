@@ -90,7 +90,7 @@ class JobPeak(NamedTuple):
         return JobPeak(max(self.ram, ram), {d: max(self.vram.get(d, 0), vram.get(d, 0)) for d in devices})
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Running:
     kind: str
     arithmetic: int

@@ -25,7 +25,7 @@ MARKS = 1000
 """Jobs that ended of which start and end are kept, for at most as long as the history."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class JobStory:
     """One job; times in seconds since the epoch."""
 

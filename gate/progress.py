@@ -19,7 +19,7 @@ QUIET = 60.0
 """Seconds after the last job of a batch during which a new one still belongs to it."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Batch:
     done: int = 0
     failed: int = 0

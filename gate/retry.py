@@ -81,7 +81,7 @@ def classify(error_type: str, error: str) -> ErrorKind:
     return ErrorKind.BUG
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Tries:
     transient: int = 0
     memory: int = 0

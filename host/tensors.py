@@ -16,7 +16,7 @@ MAX_OBJECTS = 2000
 MAX_DEPTH = 6
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Contents:
     """Storages by identity: bytes in RAM and on devices; models by identity, with their bytes in RAM."""
 

@@ -17,7 +17,7 @@ from .ladder import WORTHWHILE, Ladder, Shortage
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Rest:
     level: Level
     until: float

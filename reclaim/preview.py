@@ -33,7 +33,7 @@ class WouldDo(NamedTuple):
     frees: int | None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Preview:
     """What a request for `level` would come to for one resource."""
 

@@ -58,7 +58,7 @@ class Found(NamedTuple):
         return ", ".join(n if n.isprintable() else ascii(n) for n in told) + (f" and {rest} more" if rest else "")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Removed:
     """What went. `more`: a limit ended the run before its work was done."""
 

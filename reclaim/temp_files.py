@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     identity: Identity
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Walked:
     """Regular files, folders (parents before what is in them), and whether that is all there is."""
 
