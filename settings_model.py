@@ -1,7 +1,6 @@
 """The settings themselves: their sections, ranges and defaults. `settings.py` reads, changes and writes them."""
 
-from __future__ import annotations
-
+# No postponed annotations here: at every start pydantic would evaluate each of them from its text.
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,7 +32,7 @@ class Tiers(Section):
     emergency_free: Bytes = 0
 
     @model_validator(mode="after")
-    def _in_order(self) -> Tiers:
+    def _in_order(self) -> "Tiers":
         if not self.warning <= self.critical <= self.emergency:
             raise ValueError("warning ≤ critical ≤ emergency must hold")
         free = [f for f in (self.warning_free, self.critical_free, self.emergency_free) if f]
@@ -57,7 +56,7 @@ class Monitor(Section):
     """A limit set by hand; it wins where it is tighter than the machine's own. 0: none."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> Monitor:
+    def _in_order(self) -> "Monitor":
         if self.interval_min > self.interval:
             raise ValueError("interval_min ≤ interval must hold")
         return self

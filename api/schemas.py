@@ -1,7 +1,6 @@
 """What the routes take. Validators are built by the first request, not by every start of ComfyUI."""
 
-from __future__ import annotations
-
+# No postponed annotations here: at every start pydantic would evaluate each of them from its text.
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
