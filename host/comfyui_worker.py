@@ -56,10 +56,10 @@ def calling_node() -> tuple[NodeFrame, Mapping[str, Any]] | None:
         if name == "process_inputs":
             inputs = frame.f_locals.get("inputs") or {}
         elif name == "_async_map_node_over_list":
-            if frame.f_locals.get("func") == "check_lazy_status":
+            found = frame.f_locals  # once: up to Python 3.12 each look copies all of them
+            if found.get("func") == "check_lazy_status":
                 return None
-            whole = frame.f_locals.get("input_is_list")
-            runs = 1 if whole else int(frame.f_locals.get("max_len_input") or 1)
+            runs = 1 if found.get("input_is_list") else int(found.get("max_len_input") or 1)
         elif name == "execute" and "execution_list" in frame.f_code.co_varnames:
             found = frame.f_locals
             node = NodeFrame(
