@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -30,7 +29,7 @@ scalars = st.none() | st.booleans() | numbers | st.text(max_size=8)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
 )
-fields = st.sampled_from(sorted(vars(RUN))) | st.just("v") | st.text(max_size=4)
+fields = st.sampled_from(sorted(RUN._fields)) | st.just("v") | st.text(max_size=4)
 lines = st.dictionaries(fields, values | st.lists(numbers, min_size=3, max_size=5), max_size=5).map(
     lambda change: json.dumps({**json.loads(RUN.line()), **change})
 )
@@ -92,8 +91,7 @@ def test_a_file_of_runs_with_any_bytes_changed_is_lived_with(tmp_path_factory, d
 @given(
     runs=st.lists(
         st.builds(
-            replace,
-            st.just(RUN),
+            RUN._replace,
             ram=st.integers(0, 64 * GB),
             vram=st.integers(0, 80 * GB),
             seconds=st.floats(0, 30 * 86400.0),
