@@ -198,22 +198,27 @@ def unaided_clips(one: dict[str, Any]) -> list[int]:
     return [clip for clip, share in one["peaks"].items() if clip and clip not in aided and share < CRITICAL]
 
 
-def report_batch(found: list[tuple[str, dict[str, Any]]], options: argparse.Namespace) -> str:
-    rows = []
+def count_frees(found: list[tuple[str, dict[str, Any]]], options: argparse.Namespace) -> None:
+    """Write into each batch how many of its frees were needless, and how many nobody would have missed."""
     unaided = {clip % 2 for _, one in found for clip in unaided_clips(one)}
-    for name, one in found:
-        needless = 0
+    for _, one in found:
+        one["needless"] = 0
         for free in one["frees"]:
             need = options.needs.get(options.large if free["clip"] % 2 else options.small, 0)
-            needless += free["used"] + need < CRITICAL * free["limit"]
+            one["needless"] += free["used"] + need < CRITICAL * free["limit"]
+        one["not_missed"] = sum(free["clip"] % 2 in unaided for free in one["frees"])
+
+
+def report_batch(found: list[tuple[str, dict[str, Any]]]) -> str:
+    rows = []
+    for name, one in found:
         freed = sum(f["freed"] for f in one["frees"]) / MIB
-        not_missed = sum(free["clip"] % 2 in unaided for free in one["frees"])
         over = sum(share > CRITICAL for share in one["peaks"].values())
         rows.append(
             [
                 *(name, f"{one['done']}/{one['jobs']}", str(one["deaths"]), f"{one['wall']:.1f}"),
-                *(f"{one['peak'] // MIB}", f"{len(one['frees'])} ({freed:.0f} MB)", str(needless)),
-                *(str(not_missed), str(len(one["brakes"])), str(over)),
+                *(f"{one['peak'] // MIB}", f"{len(one['frees'])} ({freed:.0f} MB)", str(one["needless"])),
+                *(str(one["not_missed"]), str(len(one["brakes"])), str(over)),
                 f"{one['waits']:.1f} s, {one['held']} prompts",
             ]
         )
@@ -261,7 +266,9 @@ def main() -> int:
                 found.append((label, one))
                 print(f"{part}, {label}: {one['wall']:.1f} s, {one['deaths']} deaths", flush=True)
                 shutil.rmtree(base)
-            print(report_restart(found) if part == "restart" else report_batch(found, options), flush=True)
+            if part != "restart":
+                count_frees(found, options)
+            print(report_restart(found) if part == "restart" else report_batch(found), flush=True)
             figures[part] = {**dict(found), "all": found}
         if options.only in (None, "adaptive"):
             figures["adaptive"] = adaptive(finding.comfyui, Path(name), options)
