@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from resource_gate.monitor.build import build_sampler
@@ -49,7 +48,7 @@ def sampler_for(case: str, folder: Path) -> Sampler:
     """
     settings = Settings(monitor=INTERVALS[case])
     built = build_sampler(settings, temp=folder, output=folder.parent, database=folder.parent / "journal.sqlite3")
-    return Sampler(replace(built.readers, ram=Steady()), settings) if case == "short" else built
+    return Sampler(built.readers._replace(ram=Steady()), settings) if case == "short" else built
 
 
 def costs(count: int, folder: Path) -> dict[str, list[float]]:
