@@ -37,31 +37,28 @@ class DevicePeaks:
 
     def weights(self) -> dict[int, int]:
         """Bytes of weights under dynamic VRAM now, by index: torch does not count them."""
-        return {device: all_of_them for device, (all_of_them, _) in dynamic_weights(self._mm).items()}
+        return paged_weights(self._mm)
 
     def _devices(self) -> range:
         ready = self._cuda.is_initialized() and self._cuda.is_available()  # the second may ask the driver
         return range(self._cuda.device_count() if ready else 0)
 
 
-def dynamic_weights(management: Any) -> dict[int, tuple[int, int]]:
-    """Weights under ComfyUI's dynamic VRAM (0.16 and newer, by default on NVIDIA cards), by index of the card.
+def paged_weights(management: Any) -> dict[int, int]:
+    """Bytes of weights under ComfyUI's dynamic VRAM (0.16 and newer, by default on NVIDIA cards), by index of the card.
 
     They lie outside torch's allocator, fill the card as far as it goes, and are paged out, page by page, for whoever
-    wants memory: ComfyUI's own tensors and, by the driver's word, other programs too. Any thread.
-
-    Returns:
-        Bytes of all weights, and of those that are paged out by themselves.
+    wants memory: ComfyUI's own tensors and, by the driver's word, other programs too. Those few that such a model keeps
+    as tensors are torch's, and no part of this. Any thread.
     """
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, int] = {}
     for loaded in list(management.current_loaded_models):
         patcher = loaded.model
         if patcher is None or not is_dynamic(patcher) or getattr(loaded.device, "type", "cpu") == "cpu":
             continue
-        size = int(patcher.loaded_size())
-        stays = int(getattr(patcher.model, "model_loaded_weight_memory", 0))
-        whole, pages = found.get(loaded.device.index or 0, (0, 0))
-        found[loaded.device.index or 0] = whole + size, pages + max(0, size - stays)
+        tensors = int(getattr(patcher.model, "model_loaded_weight_memory", 0))
+        index = loaded.device.index or 0
+        found[index] = found.get(index, 0) + max(0, int(patcher.loaded_size()) - tensors)
     return found
 
 
@@ -145,15 +142,15 @@ class Models:
         """Device memory as torch sees it: CUDA and ROCm, XPU, MPS. Never initialises a device by itself."""
         torch = self._torch
         found = []
-        weights = dynamic_weights(self._mm)
+        pages = paged_weights(self._mm)
         for kind in ("cuda", "xpu"):
             api = getattr(torch, kind, None)
             if api is None or not api.is_initialized() or not api.is_available():
                 continue
             for i in range(api.device_count()):
                 free, total = api.mem_get_info(i)
-                whole, pages = weights.get(i, (0, 0))
-                freeable = api.memory_reserved(i) + whole
+                evictable = pages.get(i, 0)
+                freeable = api.memory_reserved(i) + evictable
                 uuid = getattr(api.get_device_properties(i), "uuid", None)
                 found.append(
                     GpuReading(
@@ -163,7 +160,7 @@ class Models:
                         total,
                         "torch",
                         freeable=freeable,
-                        evictable=pages,
+                        evictable=evictable,
                         uuid=None if uuid is None else str(uuid),
                     )
                 )
