@@ -8,12 +8,10 @@ from typing import Any
 
 from resource_gate.batch.local.server_process import ServerProcess
 
+from ..small_models import node, with_models
+
 MIB = 1024**2
 VAE, CLIP = "AutoencoderKL", "SD1ClipModel"
-
-
-def node(class_type: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": inputs}
 
 
 class Card:
@@ -54,30 +52,8 @@ class Card:
         return self.run({"keep": node("KeepVram", megabytes=megabytes, seed=seed)})
 
     def load_models(self, text: str = "a", mask: float = 1.0) -> Any:
-        """Two text encoders and a VAE, each of which the picture depends on; small, so that weights are most of it."""
-        size = {"width": 64, "height": 64}
-        return self.run(
-            {
-                "a": node("CLIPLoader", clip_name="a.safetensors", type="stable_diffusion"),
-                "b": node("CLIPLoader", clip_name="b.safetensors", type="stable_diffusion"),
-                "text_a": node("CLIPTextEncode", clip=["a", 0], text=text),
-                "text_b": node("CLIPTextEncode", clip=["b", 0], text=text),
-                "vae": node("VAELoader", vae_name="vae.safetensors"),
-                "seed": node("EmptyImage", **size, batch_size=1, color=1),
-                "mask": node("SolidMask", value=mask, **size),
-                "latent": node(
-                    "InpaintModelConditioning",
-                    positive=["text_a", 0],
-                    negative=["text_b", 0],
-                    vae=["vae", 0],
-                    pixels=["seed", 0],
-                    mask=["mask", 0],
-                    noise_mask=False,
-                ),
-                "picture": node("VAEDecode", samples=["latent", 2], vae=["vae", 0]),
-                "show": node("PreviewImage", images=["picture", 0]),
-            }
-        )
+        """Two text encoders and a VAE; small pictures, so that weights are most of what it takes."""
+        return self.run(with_models(text, mask))
 
     def loaded(self) -> list[str]:
         """Kinds of the models that have weights on the card."""

@@ -9,8 +9,8 @@ import pytest
 
 from resource_gate.batch.local.find_comfyui import ComfyUI, find_comfyui
 from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
-from resource_gate.batch.trial.random_weights import text_encoder_shapes, vae_shapes, write_model
 
+from ..small_models import write_models
 from .card import Card
 from .card_nodes import CARD
 
@@ -25,13 +25,8 @@ def installation() -> ComfyUI:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two CLIP-L text encoders (235 MB each, fp16) and Stable Diffusion's VAE (319 MB, fp32)."""
-    folder = tmp_path_factory.mktemp("models")
-    shapes = text_encoder_shapes(layers=12, width=768)
-    write_model(folder / "text_encoders" / "a.safetensors", shapes, "F16", seed=1)
-    write_model(folder / "text_encoders" / "b.safetensors", shapes, "F16", seed=2)
-    write_model(folder / "vae" / "vae.safetensors", vae_shapes(), "F32", seed=3)
-    return folder
+    """The folder of three small models."""
+    return write_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session", params=["dynamic", "static"])

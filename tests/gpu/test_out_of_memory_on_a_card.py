@@ -10,7 +10,8 @@ import pytest
 
 from resource_gate.batch.local.find_comfyui import ComfyUI
 
-from .card import MIB, Card, node
+from ..small_models import node
+from .card import MIB, Card
 
 pytestmark = pytest.mark.gpu
 

@@ -21,8 +21,8 @@ import pytest
 
 from resource_gate.batch.local.find_comfyui import ComfyUI
 from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
-from resource_gate.batch.trial.random_weights import text_encoder_shapes, vae_shapes, write_model
 
+from ..small_models import node, with_models, write_models
 from .simulated_device import BEFORE_THE_EXTENSION, HOLDER, SIMULATED_DEVICE, SIMULATION
 
 pytestmark = pytest.mark.live
@@ -33,35 +33,6 @@ OUTPUTS = "outputs of earlier prompts"
 IDLE_MODELS = "models that no later node needs"
 AGAIN = "outputs that the next prompt would have used again"
 TAKES_MODELS = {IDLE_MODELS, AGAIN, "all models"}
-
-
-def node(class_type: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": inputs}
-
-
-def with_models(text: str = "a", mask: float = 1.0) -> dict[str, Any]:
-    """Two text encoders and a VAE, each of which the picture depends on."""
-    size = {"width": 64, "height": 64}
-    return {
-        "a": node("CLIPLoader", clip_name="a.safetensors", type="stable_diffusion"),
-        "b": node("CLIPLoader", clip_name="b.safetensors", type="stable_diffusion"),
-        "text_a": node("CLIPTextEncode", clip=["a", 0], text=text),
-        "text_b": node("CLIPTextEncode", clip=["b", 0], text=text),
-        "vae": node("VAELoader", vae_name="vae.safetensors"),
-        "seed": node("EmptyImage", **size, batch_size=1, color=1),
-        "mask": node("SolidMask", value=mask, **size),
-        "latent": node(
-            "InpaintModelConditioning",
-            positive=["text_a", 0],
-            negative=["text_b", 0],
-            vae=["vae", 0],
-            pixels=["seed", 0],
-            mask=["mask", 0],
-            noise_mask=False,
-        ),
-        "picture": node("VAEDecode", samples=["latent", 2], vae=["vae", 0]),
-        "show": node("PreviewImage", images=["picture", 0]),
-    }
 
 
 def with_frames(megabytes: int, color: int = 1) -> dict[str, Any]:
@@ -75,13 +46,8 @@ def with_frames(megabytes: int, color: int = 1) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two CLIP-L text encoders (235 MB each, fp16) and Stable Diffusion's VAE (319 MB, fp32)."""
-    folder = tmp_path_factory.mktemp("models")
-    shapes = text_encoder_shapes(layers=12, width=768)
-    write_model(folder / "text_encoders" / "a.safetensors", shapes, "F16", seed=1)
-    write_model(folder / "text_encoders" / "b.safetensors", shapes, "F16", seed=2)
-    write_model(folder / "vae" / "vae.safetensors", vae_shapes(), "F32", seed=3)
-    return folder
+    """The folder of three small models."""
+    return write_models(tmp_path_factory.mktemp("models"))
 
 
 def run(client: Any, graph: dict[str, Any]) -> set[str]:
