@@ -32,7 +32,7 @@ FULL = Sample(
     ram=MemoryReading(90 * GB, 100 * GB, "cgroup v2 /job"),
     process=ProcessReading(5, 6, 4, 3),
     cpu=CpuReading(0.5, 2.0, 8),
-    gpus=(GpuReading(0, "card", 12 * GB, 24 * GB, "nvml"), GpuReading(1, "other", 1, 0, "torch")),
+    gpus=(GpuReading(0, "card", 20 * GB, 24 * GB, "nvml", evictable=8 * GB), GpuReading(1, "other", 1, 0, "torch")),
     disks=(DiskReading("/out", ("output", "temp"), 80 * GB, 100 * GB, 10 * GB),),
     temp=TempReading("/temp", 7, 2, 0.5),
     levels={"ram": Level.CRITICAL, "vram0": Level.NORMAL, "disk_output": Level.WARNING, "cpu": Level.EMERGENCY},

@@ -195,6 +195,21 @@ def test_a_card_that_fills_brings_the_next_full_sample_forward(clock, heard, ram
     assert sampler.tick() == 5.0
 
 
+def test_a_card_that_fills_with_what_gives_way_by_itself_is_at_no_level_and_hastens_nothing(clock, heard, ram):
+    weights = iter([0, 10 * GIB, 22 * GIB])
+
+    def look():
+        paged = next(weights)
+        return (GpuReading(0, "Card", 2 * GIB + paged, 24 * GIB, "nvml", evictable=paged),)
+
+    nvml = Aside("nvml", look, wait=LONG, clock=clock, cpu=lambda: 0.0)
+    sampler = sampler_of(clock, heard, ram, nvml=nvml)
+    for _ in range(3):
+        assert sampler.tick() == 5.0
+        clock.pass_(5.0)
+    assert heard[-1].gpus[0].used == 24 * GIB and heard[-1].levels["vram0"] == Level.NORMAL
+
+
 def test_the_fill_rate_is_told(clock, heard, ram):
     sampler = sampler_of(clock, heard, ram)
     clock.pass_(sampler.tick())

@@ -17,7 +17,7 @@ def named(node, context):
 def test_it_tells_ram_the_fullest_card_and_the_tightest_disk(machine, context):
     machine.gpus = (
         GpuReading(0, "a", 6 * GB, 24 * GB, "nvml"),
-        GpuReading(1, "b", 18 * GB, 24 * GB, "nvml"),
+        GpuReading(1, "b", 22 * GB, 24 * GB, "nvml", evictable=4 * GB),
     )
     machine.disks = (
         DiskReading("/a", ("output",), 10, 100 * GB, 50 * GB),
