@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,7 +56,7 @@ class Status:
             "level": sample.level.label,
             "resources": resources(sample, self._settings()),
             "process": sample.process._asdict() if sample.process else None,
-            "gpus": [{**dataclasses.asdict(g), "fraction": g.fraction} for g in sample.gpus],
+            "gpus": [{**g._asdict(), "fraction": g.fraction} for g in sample.gpus],
             "temp": sample.temp._asdict() if sample.temp else None,
             "worker_alive": self._host.worker_alive(),
             "gate": self._gate()._asdict(),

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..monitor.level import entry_of, level_of
@@ -65,12 +64,12 @@ REMEMBERED_WARNINGS = 100
 GO = Verdict(True)
 
 
-@dataclass(eq=False, repr=False)
 class _Wait:
-    job: str
-    since: float
-    last_used: int
-    last_look: float
+    def __init__(self, job: str, since: float, last_used: int, last_look: float) -> None:
+        self.job = job
+        self.since = since
+        self.last_used = last_used
+        self.last_look = last_look
 
 
 class Admission:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..monitor.readings import Sample
@@ -22,15 +21,15 @@ Tell = Callable[[str, Sequence[str], "dict[str, Any] | None"], None]
 """Takes the kind of an event, the ids that it is about, and with `batch_ended` the summary."""
 
 
-@dataclass(eq=False, repr=False)
 class _Tally:
-    started_at: float | None = None
-    ended_at: float = 0.0
-    peak_ram: int = 0
-    actions: int = 0
-    freed: int = 0
-    open: bool = False
-    """Whether a job has ended since the last summary."""
+    def __init__(self, started_at: float | None = None) -> None:
+        self.started_at = started_at
+        self.ended_at = 0.0
+        self.peak_ram = 0
+        self.actions = 0
+        self.freed = 0
+        self.open = False
+        """Whether a job has ended since the last summary."""
 
 
 class BatchEvents:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -90,15 +89,15 @@ class JobPeak(NamedTuple):
         return JobPeak(max(self.ram, ram), {d: max(self.vram.get(d, 0), vram.get(d, 0)) for d in devices})
 
 
-@dataclass(eq=False, repr=False)
 class _Running:
-    kind: str
-    arithmetic: int
-    base: Resident
-    held: int
-    """Of its anonymous bytes, those in use."""
-    done: int
-    """Bytes of outputs that no later node needs, as it begins."""
+    def __init__(self, kind: str, arithmetic: int, base: Resident, held: int, done: int) -> None:
+        self.kind = kind
+        self.arithmetic = arithmetic
+        self.base = base
+        self.held = held
+        """Of its anonymous bytes, those in use."""
+        self.done = done
+        """Bytes of outputs that no later node needs, as it begins."""
 
 
 class Brake:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -26,15 +25,19 @@ class Job(NamedTuple):
         return f"Job({self.id!r}, {self.number}, outputs={self.outputs})"
 
 
-@dataclass(frozen=True)
-class Queued:
-    """A prompt as it lies in the queue, with all that it takes to put it there again."""
-
+class _Queued(NamedTuple):
     id: str
     number: float
-    graph: Mapping[str, Any] = field(repr=False)
+    graph: Mapping[str, Any]
     outputs: tuple[str, ...] = ()
-    extra_data: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    extra_data: Mapping[str, Any] = MappingProxyType({})
+
+
+class Queued(_Queued):
+    """A prompt as it lies in the queue, with all that it takes to put it there again."""
+
+    def __repr__(self) -> str:
+        return f"Queued({self.id!r}, {self.number}, outputs={self.outputs})"
 
     @cached_property
     def text(self) -> str:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..monitor.history import SPAN
@@ -25,22 +24,22 @@ MARKS = 1000
 """Jobs that ended of which start and end are kept, for at most as long as the history."""
 
 
-@dataclass(eq=False, repr=False)
 class JobStory:
     """One job; times in seconds since the epoch."""
 
-    id: str
-    title: str = ""
-    started: float | None = None
-    """When its running attempt began; None while it waits."""
-    ended: float | None = None
-    ok: bool | None = None
-    level: Level = Level.NORMAL
-    """The highest of RAM and VRAM in a sample while it ran."""
-    actions: int = 0
-    """Times that something was freed while it ran, or while it was at the gate."""
-    freed: int = 0
-    """Bytes that this came to."""
+    def __init__(self, id: str, title: str = "") -> None:  # noqa: A002 - as a prompt's id is called everywhere
+        self.id = id
+        self.title = title
+        self.started: float | None = None
+        """When its running attempt began; None while it waits."""
+        self.ended: float | None = None
+        self.ok: bool | None = None
+        self.level = Level.NORMAL
+        """The highest of RAM and VRAM in a sample while it ran."""
+        self.actions = 0
+        """Times that something was freed while it ran, or while it was at the gate."""
+        self.freed = 0
+        """Bytes that this came to."""
 
     @property
     def columns(self) -> tuple[str, int, int]:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from .brake import JobPeak
@@ -19,17 +18,17 @@ QUIET = 60.0
 """Seconds after the last job of a batch during which a new one still belongs to it."""
 
 
-@dataclass(eq=False, repr=False)
 class _Batch:
-    done: int = 0
-    failed: int = 0
-    retried: int = 0
-    started: float = 0.0
-    started_at: float | None = None
-    """Seconds since the epoch; None before the first batch."""
-    last_end: float = 0.0
-    """When a job last ended, started or waited."""
-    durations: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    def __init__(self, started: float = 0.0, started_at: float | None = None) -> None:
+        self.done = 0
+        self.failed = 0
+        self.retried = 0
+        self.started = started
+        self.started_at = started_at
+        """Seconds since the epoch; None before the first batch."""
+        self.last_end = 0.0
+        """When a job last ended, started or waited."""
+        self.durations: deque[float] = deque(maxlen=50)
 
 
 TOLD_APART = 500

@@ -8,7 +8,6 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..reclaim.action import Cause
@@ -81,13 +80,13 @@ def classify(error_type: str, error: str) -> ErrorKind:
     return ErrorKind.BUG
 
 
-@dataclass(eq=False, repr=False)
 class _Tries:
-    transient: int = 0
-    memory: int = 0
-    due: float = 0.0
-    since: float = 0.0
-    until: float = 0.0
+    def __init__(self) -> None:
+        self.transient = 0
+        self.memory = 0
+        self.due = 0.0
+        self.since = 0.0
+        self.until = 0.0
 
 
 class Hold(NamedTuple):

@@ -6,7 +6,6 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .host import Queued, QueueHost
@@ -59,7 +58,7 @@ class RetryFailed:
                 if prompt is None or refusal is not None:
                     continue
                 number = int(max(0.0, self._rows.last_number())) + 1
-                again = replace(prompt, id=self._new_id(), number=float(number))
+                again = prompt._replace(id=self._new_id(), number=float(number))
                 self._host.number_after(number)
                 # In the journal before it is in the queue; only then the old one gives its graph away.
                 self._accepted(again)

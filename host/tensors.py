@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -16,13 +15,13 @@ MAX_OBJECTS = 2000
 MAX_DEPTH = 6
 
 
-@dataclass(eq=False, repr=False)
 class Contents:
     """Storages by identity: bytes in RAM and on devices; models by identity, with their bytes in RAM."""
 
-    ram: dict[int, int] = field(default_factory=dict)
-    vram: dict[int, int] = field(default_factory=dict)
-    models: dict[int, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.ram: dict[int, int] = {}
+        self.vram: dict[int, int] = {}
+        self.models: dict[int, int] = {}
 
 
 def contents(outputs: Iterable[Any], torch: Any = None) -> Contents:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from .readings import GpuReading
 
@@ -32,7 +31,7 @@ def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[Gpu
 def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
-            return replace(told, index=card.index, name=card.name, freeable=card.freeable, evictable=card.evictable)
+            return told._replace(index=card.index, name=card.name, freeable=card.freeable, evictable=card.evictable)
     return card
 
 

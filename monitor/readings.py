@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -64,11 +63,11 @@ class CpuReading(NamedTuple):
     """Mean length of the run queue over 1, 5 and 15 minutes; None on Windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuReading:
+class GpuReading(NamedTuple):
     """One GPU, numbered as ComfyUI counts; optional fields are None where the driver does not tell."""
 
-    index: int
+    # Hides a tuple's own `index`, which looks for a value: nobody looks for one in this.
+    index: int  # type: ignore[assignment]
     name: str
     used: int
     total: int

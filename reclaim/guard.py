@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..monitor.level import entry_of
 from ..monitor.readings import Level, Sample
@@ -17,11 +16,11 @@ from .ladder import WORTHWHILE, Ladder, Shortage
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, repr=False)
 class _Rest:
-    level: Level
-    until: float
-    freed_enough: bool
+    def __init__(self, level: Level, until: float, freed_enough: bool) -> None:
+        self.level = level
+        self.until = until
+        self.freed_enough = freed_enough
 
 
 class Guard:

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..monitor.readings import Level, Sample
@@ -33,18 +32,18 @@ class WouldDo(NamedTuple):
     frees: int | None
 
 
-@dataclass(eq=False, repr=False)
 class Preview:
     """What a request for `level` would come to for one resource."""
 
-    level: Level
-    resource: str
-    place: Place
-    steps: list[WouldDo] = field(default_factory=list)
-    dropped: set[str] = field(default_factory=set)
-    """Nodes whose cached outputs would go: they run again when the same workflow runs again."""
-    models: list[str] = field(default_factory=list)
-    """Models that would have to be loaded again."""
+    def __init__(self, level: Level, resource: str, place: Place) -> None:
+        self.level = level
+        self.resource = resource
+        self.place = place
+        self.steps: list[WouldDo] = []
+        self.dropped: set[str] = set()
+        """Nodes whose cached outputs would go: they run again when the same workflow runs again."""
+        self.models: list[str] = []
+        """Models that would have to be loaded again."""
 
     @property
     def frees(self) -> int:

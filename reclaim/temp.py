@@ -8,7 +8,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,15 +57,15 @@ class Found(NamedTuple):
         return ", ".join(n if n.isprintable() else ascii(n) for n in told) + (f" and {rest} more" if rest else "")
 
 
-@dataclass(eq=False, repr=False)
 class Removed:
     """What went. `more`: a limit ended the run before its work was done."""
 
-    files: int = 0
-    bytes: int = 0
-    folders: int = 0
-    seconds: float = 0.0
-    more: bool = False
+    def __init__(self) -> None:
+        self.files = 0
+        self.bytes = 0
+        self.folders = 0
+        self.seconds = 0.0
+        self.more = False
 
     @property
     def text(self) -> str:

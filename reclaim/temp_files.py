@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,13 +34,13 @@ class Entry(NamedTuple):
     identity: Identity
 
 
-@dataclass(eq=False, repr=False)
 class Walked:
     """Regular files, folders (parents before what is in them), and whether that is all there is."""
 
-    files: list[Entry] = field(default_factory=list)
-    folders: list[Entry] = field(default_factory=list)
-    complete: bool = True
+    def __init__(self) -> None:
+        self.files: list[Entry] = []
+        self.folders: list[Entry] = []
+        self.complete = True
 
 
 def entry_of(path: str, status: os.stat_result) -> Entry:

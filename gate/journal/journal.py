@@ -134,7 +134,7 @@ class Journal:
         """A prompt is about to be queued."""
         if not self._store.is_open:
             return
-        kept, more, stripped = prompt, ENCODE(prompt.extra_data), list[str]()
+        kept, more, stripped = prompt, ENCODE(dict(prompt.extra_data)), list[str]()
         if may_hold_secrets(prompt.text) or may_hold_secrets(more):
             graph, extra, stripped = without_secrets(prompt.graph, prompt.extra_data)
             if graph is not prompt.graph or extra is not prompt.extra_data:
@@ -170,11 +170,11 @@ class Journal:
         """A node is about to run: a copy in memory, nothing is synced."""
         with self._lock:
             last = self._note
-            note = Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, last.writing)
+            writing = last.writing
             writes = None if self._output is None else about_to_write(self._output, node)
             if writes is not None:
-                note.writing = {**note.writing, node.node_id: list(writes)}
-            self._set_note(note)
+                writing = {**writing, node.node_id: list(writes)}
+            self._set_note(Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, writing))
 
     def memory(self, ram: int, vram: Mapping[str, int]) -> None:
         """What the process uses now, for the story of a job that kills it; also tries what is still to be written."""

@@ -12,10 +12,10 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 FILE = "journal.running"
 
@@ -35,8 +35,7 @@ WRITING = ([str, int, int, str], [str, int])
 """Types of what is noted of an output node; the second as an earlier version noted it."""
 
 
-@dataclass
-class Note:
+class Note(NamedTuple):
     """The running job."""
 
     job: str = ""
@@ -44,9 +43,9 @@ class Note:
     """Id and class of the node that runs."""
     ram: int = 0
     """The most bytes resident that were seen while it ran."""
-    vram: dict[str, int] = field(default_factory=dict)
+    vram: Mapping[str, int] = MappingProxyType({})
     """The same of each device."""
-    writing: dict[str, list[str | int]] = field(default_factory=dict)
+    writing: Mapping[str, Sequence[str | int]] = MappingProxyType({})
     """Output node → what it was about to write, see `finished.about_to_write`."""
 
 
@@ -94,7 +93,7 @@ class RunningNote:
 def _json(note: Note) -> str:
     more = ""
     if note.vram or note.writing:
-        more = f',"vram":{json.dumps(note.vram)},"writing":{json.dumps(note.writing)}'
+        more = f',"vram":{json.dumps(dict(note.vram))},"writing":{json.dumps(dict(note.writing))}'
     return f'{{"job":{QUOTED(note.job)},"node":{QUOTED(note.node)},"ram":{note.ram}{more}}}'
 
 

@@ -131,7 +131,7 @@ class JournalRows:
                 *(job_id, f" (node {note.node})" if note.node else "", died, deaths),
             )
             state = "quarantined" if died >= deaths else "queued"
-            values = (how, state, now, note.node, ram or None, json.dumps(note.vram), seq)
+            values = (how, state, now, note.node, ram or None, json.dumps(dict(note.vram)), seq)
             statements.append((DEATH, values))
         return statements
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
 
 from ..brake import Brake
 from ..host import Job, Outcome
@@ -13,7 +12,6 @@ from .history import DIED, FAILED, KEPT_KINDS, MEMORY, OK, PRESSED, Run
 from .predict import Need
 
 
-@dataclass(eq=False)
 class RunningJob:
     """A prompt while it runs; another try of it is another one.
 
@@ -24,12 +22,13 @@ class RunningJob:
         sizes: number of items by id of the node that chose it.
     """
 
-    job: Job
-    features: Features
-    need: Need
-    began: float
-    level: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
+    def __init__(self, job: Job, features: Features, need: Need, began: float) -> None:
+        self.job = job
+        self.features = features
+        self.need = need
+        self.began = began
+        self.level = 0
+        self.sizes: dict[str, int] = {}
 
     @property
     def sized_features(self) -> Features:

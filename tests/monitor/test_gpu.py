@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 from resource_gate.monitor.gpu import merged
 from resource_gate.monitor.readings import GpuReading
 
@@ -32,14 +30,14 @@ def test_one_card_has_the_drivers_figures_and_what_comfyui_could_free():
 
 
 def test_of_what_gives_way_by_itself_torch_tells_and_the_driver_of_what_is_used():
-    told = dataclasses.replace(torch(0, "a"), evictable=8 * GIB)
+    told = torch(0, "a")._replace(evictable=8 * GIB)
     [card] = merged([driver(0, "GPU-a")], [told])
     assert (card.used, card.evictable, card.working_set) == (10 * GIB, 8 * GIB, 2 * GIB)
 
 
 def test_a_working_set_is_never_below_nothing():
     """The two sources look at different moments."""
-    assert dataclasses.replace(torch(0, used=3 * GIB), evictable=4 * GIB).working_set == 0
+    assert torch(0, used=3 * GIB)._replace(evictable=4 * GIB).working_set == 0
 
 
 def test_the_order_is_torchs_where_it_names_its_cards():
