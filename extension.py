@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .api.doctor import DoctorRoute
-from .api.metrics import Metrics
-from .api.predictions import PredictionRoutes
+from .api.paths import AtFirstRequest, Handlers
 from .api.push import Pushes
-from .api.routes import Routes
 from .api.status import Status
 from .api.watch import Watchers
 from .gate.admission import Admission, GateState
@@ -22,7 +19,6 @@ from .gate.idle import IdleRelease
 from .gate.job_story import JobStories
 from .gate.journal.journal import Journal
 from .gate.orderly import at_orderly_end
-from .gate.prediction.prediction import Prediction
 from .gate.progress import BatchProgress
 from .gate.rescue import Rescue
 from .gate.restore import Restore
@@ -30,6 +26,7 @@ from .gate.retry import Retries
 from .gate.stuck import StuckWatch
 from .host.protocol import Host
 from .instance import set_running
+from .late import late
 from .monitor.build import build_sampler
 from .monitor.heap import FreeInHeap, glibc_heap, heap_slack
 from .monitor.history import History
@@ -47,7 +44,6 @@ from .reclaim.action import Action, ActionLog, human
 from .reclaim.guard import Guard
 from .reclaim.held import Held
 from .reclaim.ladder import Ladder
-from .reclaim.preview import FreePreview
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
 from .reclaim.start_up import freeze_start_up
@@ -55,6 +51,10 @@ from .reclaim.temp import TempCleaner
 from .reclaim.temp_routine import TempRoutine
 from .reclaim.temp_rung import ExpiredTemp
 from .settings import Settings, SettingsStore
+
+if TYPE_CHECKING:
+    from .gate.prediction.prediction import Prediction
+    from .reclaim.preview import FreePreview
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +108,7 @@ class Extension:
             story=lambda job_id: stories.of(job_id).columns,
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
-        self.prediction = Prediction(
-            host.data_folder,
-            lambda: self.settings,
-            gpus=self._held.gpu_names,
-            model_bytes=host.model_bytes,
-            died=self._died_with,
-        )
+        self.prediction = late(self._opened_prediction)
         free_in_heap = FreeInHeap(glibc_heap())
         glance = SteadyReading(self._ram.read, lambda limit: entry_of(Level.WARNING, limit, self.settings.ram))
         self.gate = Gate(
@@ -139,7 +133,9 @@ class Extension:
                 roomy=glance.roomy,
                 free_in_heap=free_in_heap,
             ),
-            BatchProgress(seconds_of=self.prediction.seconds, pace=lambda: self.prediction.predictor.pace),
+            BatchProgress(
+                seconds_of=lambda job_id: self.prediction.seconds(job_id), pace=lambda: self.prediction.predictor.pace
+            ),
             self.journal,
             Retries(lambda: self.settings),
             ChangedConditions(lambda: self.settings),
@@ -158,9 +154,8 @@ class Extension:
         self.idle = IdleRelease(host, lambda: self.settings, self._free_when_idle)
         self.temp = TempRoutine(cleaner, host, self.actions, lambda: self.settings)
         self.watchers = Watchers(changed=self._watched)
-        self.preview = FreePreview(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
         self.panel = PanelFeed(
-            *(host, self.gate, self.journal, stories, self.watchers, self.actions, self.store, self.preview)
+            *(host, self.gate, self.journal, stories, self.watchers, self.actions, self.store, self._preview)
         )
         self._restore = Restore(
             self.journal.rows,
@@ -182,14 +177,9 @@ class Extension:
             self.panel.view.more,
         )
         self._pushes = Pushes(host.push, self.watchers, self._status.as_dict)
-        self._metrics = Metrics(
-            host,
-            self._latest,
-            lambda: self.gate.admission.state,
-            self.gate.progress,
-            self.actions,
-        )
         self.past = History()
+        self._files = [self.journal.close]
+        """What closes those that are open."""
 
     @property
     def settings(self) -> Settings:
@@ -203,14 +193,11 @@ class Extension:
         self.journal.open()
         can_wait = self.host.hold_answers(self._before_an_answer)
         self.journal.write_behind(sync_each=self.settings.gate.answer_on_disk and not can_wait)
-        self.prediction.open()
         self.host.attach(self.panel.listener)
         at_orderly_end(self._close_files)
         self._restore.begin()
-        Routes(self, self.watchers).add_to(self.host.routes)
-        self.panel.start(self._restore)
-        PredictionRoutes(self.prediction).add_to(self.host.routes)
-        DoctorRoute(self.doctor).add_to(self.host.routes)
+        AtFirstRequest(self.handlers).add_to(self.host.routes)
+        self.panel.start()
         self.store.listen(self._apply)
         self.actions.listen(self._pushes.action)
         self.actions.listen(self._note_models)
@@ -220,11 +207,10 @@ class Extension:
         self.sampler.listen(self.temp.on_sample)
         self.sampler.listen(self._note_memory)
         self.sampler.listen(lambda sample: self.stuck.look())
-        self.sampler.listen(self.prediction.on_sample)
         self.sampler.listen(self.past.add)
         self.sampler.listen(self.panel.events.on_sample)
         self.sampler.listen(self._pushes.status)
-        self.host.on_worker(lambda place: freeze_start_up())
+        self.host.on_worker(lambda place: self._before_the_first_prompt())
         self.sampler.start()
         ram = self.sampler.sample().ram
         log.info(
@@ -271,7 +257,7 @@ class Extension:
 
     def dry_run(self, level: Level) -> dict[str, Any]:
         """Tell what freeing would do."""
-        return self.preview.free(level)
+        return self._preview().free(level)
 
     def history(self, since: float, points: int) -> list[dict[str, Any]]:
         """The last hour, thinned."""
@@ -283,7 +269,10 @@ class Extension:
 
     def metrics(self) -> str:
         """Prometheus text."""
-        return self._metrics.text()
+        from .api.metrics import Metrics
+
+        state = self.gate.admission
+        return Metrics(self.host, self._latest, lambda: state.state, self.gate.progress, self.actions).text()
 
     def doctor(self) -> dict[str, Any]:
         """The report for a bug's finder; looks at disks and driver, so not on the event loop."""
@@ -315,15 +304,52 @@ class Extension:
         """The settings in force, their schema with the ranges, and what could not be taken."""
         return self.store.view()
 
+    def handlers(self) -> Iterable[Handlers]:
+        """Those of all routes."""
+        # Here, and not above: ComfyUI's start need not wait for what only a request needs.
+        from .api.doctor import DoctorRoute
+        from .api.predictions import PredictionRoutes
+        from .api.routes import Routes
+
+        yield Routes(self, self.watchers)
+        yield PredictionRoutes(self.prediction)
+        yield DoctorRoute(self.doctor)
+        yield from self.panel.handlers(self._restore)
+
     # -- wiring
+
+    def _opened_prediction(self) -> Prediction:
+        from .gate.prediction.prediction import Prediction
+
+        prediction = Prediction(
+            self.host.data_folder,
+            lambda: self.settings,
+            gpus=self._held.gpu_names,
+            model_bytes=self.host.model_bytes,
+            died=self._died_with,
+        )
+        prediction.open()
+        self.sampler.listen(prediction.on_sample)
+        self._files.append(prediction.close)
+        return prediction
+
+    def _before_the_first_prompt(self) -> None:
+        """On the worker, once the server starts: what ComfyUI's start need not wait for, but the first prompt needs."""
+        _ = self.prediction.problem
+        freeze_start_up()
+
+    def _preview(self) -> FreePreview:
+        from .reclaim.preview import FreePreview
+
+        return FreePreview(self.ladder, self.host, lambda: self.sampler.last, lambda: not self.host.view().running)
 
     async def _before_an_answer(self) -> None:
         if self.settings.gate.answer_on_disk:
             await self.journal.on_disk()
 
     def _close_files(self) -> None:
-        self.journal.close()
-        self.prediction.close()
+        for close in self._files:
+            close()
 
     def _problems(self) -> dict[str, str]:
         problems = {"settings": "; ".join(self.store.problems)} if self.store.problems else {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .api.batch import BatchRoutes
 from .api.event_thread import EventThread
-from .api.panel import PanelRoutes
+from .api.paths import Handlers
 from .api.watch import Watchers
-from .gate.batch import Batch
 from .gate.batch_events import BatchEvents
 from .gate.batch_view import BatchView
 from .gate.gate import Gate
@@ -18,11 +16,12 @@ from .gate.job_story import JobStories
 from .gate.journal.journal import Journal
 from .gate.observed import ObservedGate
 from .gate.restore import Restore
-from .gate.retry_failed import RetryFailed
 from .gate.stop_after import StopAfterCurrent
 from .reclaim.action import ActionLog
-from .reclaim.preview import FreePreview
 from .settings import SettingsStore
+
+if TYPE_CHECKING:
+    from .reclaim.preview import FreePreview
 
 News = tuple[str, list[str], "dict[str, Any] | None"]
 """The kind of an event, the ids that it is about, and with `batch_ended` the summary."""
@@ -31,28 +30,19 @@ TO_ALL = frozenset({"restored", "batch_ended"})
 """Kinds that a person is to hear of with the panel closed: sent to every tab, watching or not."""
 
 
-class PanelHost(QueueHost, Protocol):
-    """A queue, and a route table to add to before the server starts."""
-
-    @property
-    def routes(self) -> Any:
-        """The table."""
-        ...
-
-
 class PanelFeed:
     """Build it after gate and journal; hand `listener` to the host instead of the gate."""
 
     def __init__(
         self,
-        host: PanelHost,
+        host: QueueHost,
         gate: Gate,
         journal: Journal,
         stories: JobStories,
         watchers: Watchers,
         actions: ActionLog,
         store: SettingsStore,
-        preview: FreePreview,
+        preview: Callable[[], FreePreview],
     ) -> None:
         self._host = host
         self._gate = gate
@@ -84,12 +74,20 @@ class PanelFeed:
             lambda: gate.brake.job_peak.including(gate.brake.resident, {}),
         )
 
-    def start(self, restore: Restore) -> None:
-        """Register the routes, and listen to what is freed."""
+    def handlers(self, restore: Restore) -> Iterable[Handlers]:
+        """Those of the routes of panel and batch."""
+        # Here, and not above: ComfyUI's start need not wait for what only a request needs.
+        from .api.batch import BatchRoutes
+        from .api.panel import PanelRoutes
+        from .gate.batch import Batch
+        from .gate.retry_failed import RetryFailed
+
         retry = RetryFailed(self._journal.rows, self._host, self.listener.accepted)
-        batch = Batch(self._journal, restore, retry, self.view, self._stop, lambda: self.events.summary)
-        BatchRoutes(batch).add_to(self._host.routes)
-        PanelRoutes(self).add_to(self._host.routes)
+        yield BatchRoutes(Batch(self._journal, restore, retry, self.view, self._stop, lambda: self.events.summary))
+        yield PanelRoutes(self)
+
+    def start(self) -> None:
+        """Listen to what is freed, and send what is told."""
         self._actions.listen(self.events.on_action)
         self._news.start()
 
@@ -120,7 +118,7 @@ class PanelFeed:
 
     def costs(self) -> dict[str, Any]:
         """What freeing would bring and cost."""
-        return self._preview.costs()
+        return self._preview().costs()
 
     def reset_settings(self, fields: Sequence[str] | None) -> dict[str, Any]:
         """Back to the defaults."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from .settings_model import GIB, MIB, Gate, Monitor, Reclaim, Section, Settings, Tiers
+from .settings_model import GIB, MIB, Gate, Monitor, Reclaim, Section, Settings, Tiers, defaults
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -197,18 +197,18 @@ class SettingsStore:
 
     def _read(self) -> Settings:
         if self._path is None:
-            return Settings()
+            return defaults()
         try:
             # An editor of Windows may have put a byte order mark in front.
             data = json.loads(self._path.read_text("utf-8-sig"))
             if not isinstance(data, dict):
                 raise ValueError("it is not a JSON object")
         except FileNotFoundError:
-            return Settings()
+            return defaults()
         except (OSError, ValueError, RecursionError) as error:
             self.problems.append(f"{self._path} cannot be read ({error}); the defaults stay in force")
-            return Settings()
-        settings = Settings()
+            return defaults()
+        settings = defaults()
         for section, values in data.items():
             settings = self._take_each(settings, section, values, str(self._path))
         return settings

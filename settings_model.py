@@ -132,3 +132,8 @@ class Settings(Section):
     monitor: Monitor = Monitor.model_construct()
     reclaim: Reclaim = Reclaim.model_construct()
     gate: Gate = Gate.model_construct()
+
+
+def defaults() -> Settings:
+    """All defaults. Nothing is checked, so no validator is built: a start where nothing was set needs none."""
+    return Settings.model_construct()

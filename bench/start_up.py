@@ -31,6 +31,7 @@ sys.path.insert(0, ".")
 import comfy.options
 comfy.options.enable_args_parsing()
 import utils.extra_config, asyncio, importlib, importlib.util, json, logging
+import sqlite3  # which ComfyUI's start loads in any case, for its own database, right after the custom nodes
 import execution, server, nodes
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
@@ -56,20 +57,19 @@ print("TOLD " + json.dumps({"package": loaded - start, "import": imported - star
 """
 
 
-def once(comfyui: ComfyUI, compiled: str, *flags: str) -> tuple[dict[str, float], str]:
-    """Seconds of one fresh process, and what it wrote to standard error; bytecode is kept in `compiled`."""
+def once(comfyui: ComfyUI, kept: str, *flags: str) -> tuple[dict[str, float], str]:
+    """Seconds of one fresh process, and what it wrote to standard error; bytecode and journal are kept in `kept`."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    with tempfile.TemporaryDirectory() as base:
-        code = INSIDE.replace("path = ROOT", f"path = {str(ROOT)!r}")
-        done = subprocess.run(
-            [str(comfyui.python), *flags, "-c", code, "x", base],
-            cwd=comfyui.path,
-            env={**environment, "PYTHONPYCACHEPREFIX": compiled},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+    code = INSIDE.replace("path = ROOT", f"path = {str(ROOT)!r}")
+    done = subprocess.run(
+        [str(comfyui.python), *flags, "-c", code, "x", f"{kept}/base"],
+        cwd=comfyui.path,
+        env={**environment, "PYTHONPYCACHEPREFIX": f"{kept}/compiled"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     told = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
     if not told:
         raise SystemExit(f"ComfyUI could not be loaded:\n{done.stderr[-2000:]}")
@@ -98,10 +98,10 @@ def main() -> int:
     if finding.comfyui is None:
         print(f"No ComfyUI: {finding.reason}")
         return 2
-    with tempfile.TemporaryDirectory() as compiled:
-        once(finding.comfyui, compiled)  # compiles, which happens once an installation
-        runs = [once(finding.comfyui, compiled)[0] for _ in range(options.runs)]
-        trace = once(finding.comfyui, compiled, "-X", "importtime")[1] if options.modules else ""
+    with tempfile.TemporaryDirectory() as kept:
+        once(finding.comfyui, kept)  # compiles, and makes the journal, which happens once an installation
+        runs = [once(finding.comfyui, kept)[0] for _ in range(options.runs)]
+        trace = once(finding.comfyui, kept, "-X", "importtime")[1] if options.modules else ""
     figures = {f"{name}_ms": statistics.median(r[name] for r in runs) * 1000 for name in NAMES}
     print(
         f"package alone {figures['package_ms']:.1f} ms, all its modules {figures['import_ms']:.1f} ms, started "

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
@@ -17,7 +17,6 @@ from ..reclaim.host import Place
 from ..reclaim.ladder import Ladder, Shortage
 from ..settings import Settings
 from .host import Job, Verdict
-from .prediction.predict import Need
 from .room import (
     Forecast,
     NoForecast,
@@ -30,6 +29,9 @@ from .room import (
     may_run_short,
     shortage_for,
 )
+
+if TYPE_CHECKING:
+    from .prediction.predict import Need
 
 log = logging.getLogger(__name__)
 

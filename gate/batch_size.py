@@ -6,18 +6,19 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..monitor.level import entry_of
 from ..monitor.readings import GpuReading, Level, MemoryReading
 from ..reclaim.action import human
 from ..reclaim.host import CachedOutput
 from ..settings import Settings
-from .prediction.features import features_of
 from .prediction.history import DIED, MEMORY, OK, PRESSED, Run
-from .prediction.lesson import RunningJob
-from .prediction.prediction import Prediction
-from .prediction.sizes import Graph
+
+if TYPE_CHECKING:
+    from .prediction.lesson import RunningJob
+    from .prediction.prediction import Prediction
+    from .prediction.sizes import Graph
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +173,8 @@ class BatchSizes:
 
     def _new(self, node_id: str, wish: Wish, graph: Graph, outputs: Any, runs: list[Run]) -> Choice:
         room = self._room(wish)
+        from .prediction.features import features_of  # loaded by the first prompt, not by every start
+
         predictor = self._prediction.predictor
 
         def need(index: int, share: float) -> tuple[int, int]:

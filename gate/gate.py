@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..reclaim.ladder import WORTHWHILE
 from .admission import Admission
@@ -13,10 +13,12 @@ from .brake import Brake, JobPeak
 from .changed_conditions import ChangedConditions, Graph
 from .host import Job, NodeStart, Outcome, Queued, Verdict
 from .prediction.history import PRESSED
-from .prediction.prediction import Prediction
 from .progress import BatchProgress
 from .retry import MEMORY_KINDS, ErrorKind, Retries, classify
 from .stuck import StuckWatch
+
+if TYPE_CHECKING:
+    from .prediction.prediction import Prediction
 
 log = logging.getLogger(__name__)
 

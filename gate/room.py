@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..monitor.level import entry_of, level_of
 from ..monitor.readings import Level, MemoryReading
@@ -11,7 +11,9 @@ from ..reclaim.ladder import Shortage
 from ..settings import Tiers
 from ..settings_model import Gate as GateSettings
 from .host import Job
-from .prediction.predict import Need
+
+if TYPE_CHECKING:
+    from .prediction.predict import Need
 
 
 class Forecast(Protocol):

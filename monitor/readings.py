@@ -1,7 +1,6 @@
 """What one look at the machine yields: frozen, in bytes, fractions 0–1 and seconds."""
 
-from __future__ import annotations
-
+# No postponed annotations here: a named tuple compiles each of them when ComfyUI starts.
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType

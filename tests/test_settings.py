@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resource_gate.settings import GIB, Settings, SettingsRefused, SettingsStore, changed
+from resource_gate.settings_model import defaults
 
 json_values = st.recursive(
     st.none()
@@ -332,3 +333,9 @@ def test_the_environment_wins_over_a_reset(path):
     store.change({"gate": {"retries": 1}})
     store.reset()
     assert (store.current.gate.wait, store.current.gate.retries) == (7, 3)
+
+
+def test_defaults_that_nothing_checks_are_those_that_pydantic_makes():
+    assert defaults() == Settings()
+    assert defaults().model_dump() == Settings().model_dump()
+    assert changed(defaults(), {"ram": {"warning": 0.5}}) == changed(Settings(), {"ram": {"warning": 0.5}})

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.guard import BURST
 from resource_gate.api.panel import PanelRoutes
+from resource_gate.api.paths import GET, POST, PREFIX, AtFirstRequest
 from resource_gate.api.predictions import FORETOLD
 from resource_gate.api.routes import MAX_BODY
 from resource_gate.extension import Extension
@@ -62,6 +63,11 @@ async def client(routes):
 @pytest.fixture
 def changes(routes):
     return sorted(r.path for r in routes if r.method == "POST")
+
+
+def test_every_path_that_is_registered_is_answered_and_no_handler_lacks_its_path(extension):
+    built = AtFirstRequest(extension.handlers).handlers()
+    assert set(built) == {("GET", PREFIX + path) for path in GET} | {("POST", PREFIX + path) for path in POST}
 
 
 def test_there_are_only_looks_and_changes_and_all_lie_in_our_folder(routes, changes):

@@ -15,6 +15,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, settings
 
 from resource_gate.api.guard import Bucket
+from resource_gate.api.paths import AtFirstRequest
 from resource_gate.api.routes import answered
 from resource_gate.extension import Extension
 from resource_gate.host.embedded import EmbeddedHost
@@ -50,9 +51,8 @@ class Served:
         self.paths = sorted({(r.method, r.path) for r in self.host.routes if isinstance(r, web.RouteDef)})
         # The same handlers, without the limit on how often: a fuzzer is a flood.
         unlimited = [
-            web.RouteDef(r.method, r.path, answered(r.handler.__wrapped__, Bucket(1e9, 10**9)), r.kwargs)
-            for r in self.host.routes
-            if isinstance(r, web.RouteDef)
+            web.RouteDef(method, path, answered(handler.__wrapped__, Bucket(1e9, 10**9)), {})
+            for (method, path), handler in AtFirstRequest(self.extension.handlers).handlers().items()
         ]
         self.host.routes._items[:] = unlimited
         self.server = EmbeddedServer(self.host)
