@@ -36,6 +36,7 @@ BENCHES = (
     Bench("survive_model", "python bench/survive.py --workflow model --clips 5", 5),
     Bench("reclaim", "python bench/reclaim.py --workflow model --loop-seconds 20", 6),
     Bench("throughput", "python bench/throughput.py --prompts 500", 1.5),
+    Bench("throughput_picture", "python bench/throughput.py --prompts 200 --pairs 5 --picture 512", 4),
     Bench("journal", "python bench/journal.py", 0.5),
     Bench("sample", "python bench/sample.py", 3),
     Bench("react", "python bench/react.py", 4),
@@ -212,6 +213,12 @@ ROWS = (
     Row("… run again by a waiting prompt that changes one node of twelve", "what it needs", "reclaim", run_again),
     Row("event loop at rest, p99 of an answer", "as without", "reclaim", loop),
     Row("throughput of trivial prompts", "≥ 0.99 × stock", "throughput", lambda f: f"{f['ratio']:.3f} ×"),
+    Row(
+        "… of prompts that save one picture of 512 × 512",
+        "–",
+        "throughput_picture",
+        lambda f: f"{f['ratio']:.3f} × ({f['spans_ms']['stock']:.0f} ms a prompt)",
+    ),
     Row("added to a prompt", "≤ 1 ms", "throughput", lambda f: f"{f['added_ms']:.2f} ms"),
     Row(
         "journal, a prompt of 20 nodes and 2 KB",

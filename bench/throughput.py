@@ -2,9 +2,11 @@
 
 Both servers run side by side and take turns, the first of a pair in turns too, so that a change of the machine's speed
 hits both. A run ends by ComfyUI's own time stamp of the last prompt's end, so that nobody has to ask often when it is
-over. CPU seconds are told beside wall time: other work on the machine makes the one noisy and hardly the other. E.g.:
+over. CPU seconds are told beside wall time: other work on the machine makes the one noisy and hardly the other. With
+`--picture` each prompt saves a picture, which is the least that a user queues one for. E.g.:
 
     python bench/throughput.py --prompts 500 --pairs 9
+    python bench/throughput.py --prompts 200 --pairs 5 --picture 512
 """
 
 from __future__ import annotations
@@ -37,23 +39,30 @@ class Took(NamedTuple):
     cpu: float
 
 
-def graph(color: int) -> dict[str, object]:
-    """Three nodes that compute next to nothing; none of a prompt is cached by the one before it."""
+def graph(color: int, side: int) -> dict[str, object]:
+    """Three nodes, of which none of a prompt is cached by the one before it.
+
+    They compute next to nothing where `side` is 0; else they make a picture of so many pixels a side, and save it.
+    """
+    size = {"width": side or 8, "height": side or 8}
+    end: dict[str, object] = {"class_type": "PreviewAny", "inputs": {"source": ["2", 0]}}
+    if side:
+        end = {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "throughput"}}
     return {
-        "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": color}},
+        "1": {"class_type": "EmptyImage", "inputs": {**size, "batch_size": 1, "color": color}},
         "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
-        "3": {"class_type": "PreviewAny", "inputs": {"source": ["2", 0]}},
+        "3": end,
     }
 
 
-def run(server: ServerProcess, prompts: int, first_color: int) -> Took:
+def run(server: ServerProcess, prompts: int, first_color: int, side: int) -> Took:
     """Queue so many prompts one after another, and wait for the last one's end."""
     process = psutil.Process(server.child.process.pid)
     before, began = process.cpu_times(), time.time()
     last = ""
     for number in range(prompts):
         last = str(uuid.uuid4())
-        server.client.submit(graph(first_color + number), last)
+        server.client.submit(graph(first_color + number, side), last)
     while server.client.history(last) is None:
         time.sleep(POLL)
     after = process.cpu_times()
@@ -82,6 +91,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument(
+        "--picture", type=int, default=0, metavar="SIDE", help="save a picture of so many pixels a side"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     finding = find_comfyui()
@@ -92,12 +104,12 @@ def main() -> int:
         stock = ServerProcess(ServerSpec(finding.comfyui, gate=False), Path(folder, "stock"))
         gated = ServerProcess(ServerSpec(finding.comfyui, gate=True), Path(folder, "gated"))
         with stock, gated:
-            run(stock, WARM_UP, 0), run(gated, WARM_UP, 0)
+            run(stock, WARM_UP, 0, options.picture), run(gated, WARM_UP, 0, options.picture)
             rows = []
             for pair in range(options.pairs):
                 color = 1000 + pair * options.prompts
                 order = (stock, gated) if pair % 2 == 0 else (gated, stock)
-                took = {server: run(server, options.prompts, color) for server in order}
+                took = {server: run(server, options.prompts, color, options.picture) for server in order}
                 one, other = took[stock], took[gated]
                 rows.append((one, other))
                 print(

@@ -11,14 +11,15 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from .host import NodeStart
 
 WRITES = {"SaveVideo": ".mp4", "SaveImage": ".png"}
-"""Classes that write `<filename_prefix>_<number>_` with this ending below the output folder, and nothing else: one file
-a run, or one for each picture that they are given."""
+"""Classes that write `<filename_prefix>_<number>_`, five digits at least, with this ending below the output folder, and
+nothing else: one file a run, or one for each picture that they are given."""
 
 LEAVES_NOTHING = frozenset({"PreviewImage", "PreviewAny"})
 """Output nodes whose results a new process does not show anyway."""
@@ -32,28 +33,74 @@ BOX = struct.Struct(">I4s")
 LONG = struct.Struct(">Q")
 
 
-def about_to_write(output: Path, node: NodeStart) -> tuple[str, int, int, str] | None:
-    """The path without its number, the highest number that is there, how many files will follow, and their ending.
+KEPT = 64
+"""Prefixes whose highest number is remembered; the one that was asked for longest ago is forgotten."""
 
-    None where nothing could be proven later.
+
+class Saves:
+    """What saving nodes are about to write. Not for several threads at once.
+
+    ComfyUI counts on from the highest number of a prefix, for which it goes through the folder. We do so once for a
+    prefix: people keep ten thousand pictures in one, and to go through those takes as long as to save another. After
+    that the next number follows from the last, as long as the last file is there and none behind it.
     """
-    ending = WRITES.get(node.class_type)
-    if ending is None or node.runs != 1:
-        return None
-    prefix: Any = node.inputs.get("filename_prefix")
-    images: Any = node.inputs.get("images")
-    count = 1 if ending == ".mp4" else len(images) if hasattr(images, "__len__") else 0
-    # Placeholders for the date stand for something else at each look.
-    if not count or not isinstance(prefix, str) or "%" in prefix:
-        return None
-    start = os.path.normpath(output / prefix.replace("\\", "/"))
-    return start, max((number for number, _ in _numbered(Path(start), ending)), default=0), count, ending
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._next: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        """By path without number: the highest number once its last node has written all, and the ending of that."""
+
+    def about_to_write(self, node: NodeStart) -> tuple[str, int, int, str] | None:
+        """The path without its number, the highest number that is there, how many files will follow, and their ending.
+
+        None where nothing could be proven later.
+        """
+        ending = WRITES.get(node.class_type)
+        if ending is None or node.runs != 1:
+            return None
+        prefix: Any = node.inputs.get("filename_prefix")
+        images: Any = node.inputs.get("images")
+        count = 1 if ending == ".mp4" else len(images) if hasattr(images, "__len__") else 0
+        # Placeholders for the date stand for something else at each look.
+        if not count or not isinstance(prefix, str) or "%" in prefix:
+            return None
+        start = os.path.normpath(self._output / prefix.replace("\\", "/"))
+        highest = self._highest(start)
+        self._next[start] = highest + count, ending
+        if len(self._next) > KEPT:
+            self._next.popitem(last=False)
+        return start, highest, count, ending
+
+    def _highest(self, start: str) -> int:
+        highest, ending = self._next.pop(start, (0, ""))
+        as_left = ending and _path(start, highest, ending).exists()
+        if as_left and not any(_path(start, highest + 1, e).exists() for e in WRITES.values()):
+            return highest
+        return highest_number(start)
+
+
+def highest_number(start: str) -> int:
+    """The highest in the names that begin with `<start>_<number>`, as ComfyUI counts; 0 where there is none."""
+    folder, head = os.path.split(start)
+    try:
+        # No name holds a slash, on no system; and one pattern on all takes a fifth of one on each.
+        names = "/" + "/".join(os.listdir(folder))  # noqa: PTH208 - names are wanted, and no path is as cheap
+    except OSError:
+        return 0
+    if os.name == "nt":
+        head, names = head.lower(), names.lower()
+    numbers = re.findall(rf"/{re.escape(head)}_(\d+)(?![^_./])", names)
+    return max(map(int, numbers), default=0)
 
 
 def was_written(start: str, highest: int, count: int = 1, ending: str = ".mp4") -> bool:
-    """Whether so many later ones than that number are there, and whole."""
+    """Whether the files that follow that number are there, and whole."""
     whole = is_whole_mp4 if ending == ".mp4" else is_whole_png
-    return sum(number > highest and whole(path) for number, path in _numbered(Path(start), ending)) >= count
+    return all(whole(_path(start, highest + n, ending)) for n in range(1, count + 1))
+
+
+def _path(start: str, number: int, ending: str) -> Path:
+    return Path(f"{start}_{number:05}_{ending}")
 
 
 def is_whole_png(path: Path) -> bool:
@@ -92,12 +139,3 @@ def is_whole_mp4(path: Path) -> bool:
             return at == end and {b"ftyp", b"moov"} <= kinds
     except OSError:
         return False
-
-
-def _numbered(start: Path, ending: str) -> list[tuple[int, Path]]:
-    number = re.compile(re.escape(start.name) + rf"_(\d+)_?\{ending}$", re.IGNORECASE)
-    try:
-        entries = list(os.scandir(start.parent))
-    except OSError:
-        return []
-    return [(int(found[1]), Path(entry.path)) for entry in entries if (found := number.match(entry.name))]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..compact import ENCODE
-from ..finished import about_to_write
+from ..finished import Saves
 from ..host import Job, NodeStart, Outcome, Queued
 from ..last_exit import last_exit
 from ..secrets import may_hold_secrets, without_secrets
@@ -61,7 +61,7 @@ class Journal:
     ) -> None:
         self._folder = folder
         self._deaths = deaths
-        self._output = output
+        self._saves = None if output is None else Saves(output)
         self._story = story
         self._wall = wall
         self._clock = clock
@@ -171,7 +171,7 @@ class Journal:
         with self._lock:
             last = self._note
             writing = last.writing
-            writes = None if self._output is None else about_to_write(self._output, node)
+            writes = None if self._saves is None else self._saves.about_to_write(node)
             if writes is not None:
                 writing = {**writing, node.node_id: list(writes)}
             self._set_note(Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, writing))

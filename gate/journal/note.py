@@ -46,7 +46,7 @@ class Note(NamedTuple):
     vram: Mapping[str, int] = MappingProxyType({})
     """The same of each device."""
     writing: Mapping[str, Sequence[str | int]] = MappingProxyType({})
-    """Output node → what it was about to write, see `finished.about_to_write`."""
+    """Output node → what it was about to write, see `finished.Saves`."""
 
 
 class RunningNote:

@@ -209,6 +209,23 @@ def folder_paths():
 
 
 @hook
+def numbers_of_saved_files():
+    import tempfile
+
+    import folder_paths
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("pic_00007_.png", "pic_00009_.webm", "pic_00003_audio.mp4", "pictures_00040_.png"):
+            Path(folder, name).touch()
+        path, name, number, *_ = folder_paths.get_save_image_path("set/pic", folder)
+        assert (Path(path), name, number) == (Path(folder, "set"), "pic", 1), "a new folder begins with another number"
+        _, _, number, *_ = folder_paths.get_save_image_path("pic", folder)
+        assert number == 10, f"the next number is {number}, not that behind the highest of all endings"
+    for path in ("nodes.py", "comfy_extras/nodes_video.py"):
+        assert "{counter:05}_." in Path(path).read_text("utf-8"), f"{path} calls files otherwise"
+
+
+@hook
 def send_sync():
     from server import PromptServer
 

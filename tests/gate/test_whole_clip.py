@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from resource_gate.gate.finished import about_to_write, is_whole_mp4, was_written
+from resource_gate.gate.finished import Saves, is_whole_mp4, was_written
 from resource_gate.gate.host import NodeStart
 
 
@@ -65,18 +65,23 @@ def save(prefix="clip", kind="SaveVideo", runs=1):
 
 
 def test_it_notes_the_path_and_the_highest_number_that_is_there(tmp_path, clip):
-    assert about_to_write(tmp_path, save()) == (str(tmp_path / "clip"), 0, 1, ".mp4")
+    assert Saves(tmp_path).about_to_write(save()) == (str(tmp_path / "clip"), 0, 1, ".mp4")
     clip(WHOLE)
     clip(WHOLE, "clip_00007_.mp4")
     clip(WHOLE, "clipper_00009_.mp4")
     clip(WHOLE, "clip_00011_.webm")
-    assert about_to_write(tmp_path, save()) == (str(tmp_path / "clip"), 7, 1, ".mp4")
-    assert about_to_write(tmp_path, save("deep\\er/clip")) == (str(tmp_path / "deep" / "er" / "clip"), 0, 1, ".mp4")
+    assert Saves(tmp_path).about_to_write(save()) == (str(tmp_path / "clip"), 11, 1, ".mp4")
+    assert Saves(tmp_path).about_to_write(save("deep\\er/clip")) == (
+        str(tmp_path / "deep" / "er" / "clip"),
+        0,
+        1,
+        ".mp4",
+    )
 
 
 @pytest.mark.parametrize("node", [save("clip_%date%"), save(kind="SaveImage"), save(runs=2), save(prefix=3)])
 def test_of_what_could_not_be_proven_nothing_is_noted(tmp_path, node):
-    assert about_to_write(tmp_path, node) is None
+    assert Saves(tmp_path).about_to_write(node) is None
 
 
 def test_only_a_later_number_that_is_whole_counts(tmp_path, clip):
