@@ -193,7 +193,7 @@ class ServerProcess:
         process = self._child.process
         if process.poll() is None:
             if os.name == "posix":
-                process.send_signal(signal.SIGINT)
+                process.send_signal(_orderly_signal())
             else:
                 process.terminate()
             give_up = time.monotonic() + self._stop_timeout
@@ -223,3 +223,9 @@ class ServerProcess:
                 extra_nodes=self.spec.extra_nodes,
                 models=self.spec.models,
             )
+
+
+def _orderly_signal() -> signal.Signals:
+    # What a shell's script starts with `&` ignores SIGINT, and so does all that it starts.
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return signal.SIGTERM if ignored else signal.SIGINT

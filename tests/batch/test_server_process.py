@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -68,6 +70,32 @@ def test_it_starts_answers_and_stops_in_order(comfyui, tmp_path):
     assert not server.alive
     assert "stopped in order" in server.log_tail()
     assert "--disable-api-nodes" in server.log_tail()
+
+
+UNDER_A_SCRIPT = """
+import signal, sys
+from pathlib import Path
+from resource_gate.batch.local.find_comfyui import ComfyUI
+from resource_gate.batch.local.server_process import ServerProcess, ServerSpec
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+comfyui = ComfyUI(Path(sys.argv[1]), Path(sys.executable), "9.8.7")
+with ServerProcess(ServerSpec(comfyui, flags=("--cpu",)), Path(sys.argv[2]), stop_timeout=90) as server:
+    pass
+print(server.child.process.returncode)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGINT to ignore")
+def test_it_stops_where_a_script_had_it_ignore_a_ctrl_c(comfyui, tmp_path):
+    """By SIGTERM, and not by a kill when its patience is over."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNDER_A_SCRIPT, str(comfyui.path), str(tmp_path / "base")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == str(-signal.SIGTERM)
 
 
 def test_a_server_that_ends_at_once_is_told_with_the_end_of_its_log(comfyui, tmp_path):
