@@ -10,6 +10,8 @@ from html import escape
 from itertools import chain
 from typing import Any
 
+from .words import Words
+
 WIDTH, LEFT, RIGHT, TOP, HEIGHT = 960, 44, 104, 8, 220
 """Of the drawing, in its own units: all of it, what stands beside the plot, and the plot's height."""
 LANE, GAP = 12, 3
@@ -37,24 +39,23 @@ class _Scale:
         return TOP + (1 - min(1.0, max(0.0, fraction))) * HEIGHT
 
 
-def memory_plot(data: Mapping[str, Any]) -> str:
+def memory_plot(data: Mapping[str, Any], words: Words) -> str:
     """Return the SVG element; empty where nothing of time is known."""
     moments = _moments(data)
     if moments is None:
         return ""
     scale = _Scale(*moments)
     servers = list(dict.fromkeys(str(each.get("server", "")) for each in chain(_samples(data), _bars(data))))
-    lanes, rows = _lanes(_bars(data), scale)
+    lanes, rows = _lanes(_bars(data), scale, words)
     axis = TOP + HEIGHT + GAP + rows * (LANE + GAP)
-    parts = [*_grid(scale, axis), *_tiers(data.get("tiers") or {}, scale)]
+    parts = [*_grid(scale, axis), *_tiers(data.get("tiers") or {}, scale, words)]
     for number, server in enumerate(servers):
         own = (each for each in _samples(data) if each.get("server", "") == server)
         points = [(float(each["time"]), float(each["fraction"])) for each in own]
         if points:
             parts.append(_line(points, number, server, scale))
     parts += lanes
-    label = f"Memory of {len(servers)} server(s) over the batch, as a share of the limit, with the tiers and the jobs"
-    view = f'viewBox="0 0 {WIDTH} {axis + 20}" role="img" aria-label="{escape(label)}"'
+    view = f'viewBox="0 0 {WIDTH} {axis + 20}" role="img" aria-label="{escape(words["memory_plot"])}"'
     return f'<svg class="plot" {view}>{"".join(parts)}</svg>'
 
 
@@ -71,7 +72,7 @@ def _line(points: Sequence[tuple[float, float]], number: int, server: str, scale
     return f'<polyline class="line l{number % LINES}" points="{drawn}"><title>{escape(server)}</title></polyline>'
 
 
-def _tiers(tiers: Mapping[str, float], scale: _Scale) -> Iterable[str]:
+def _tiers(tiers: Mapping[str, float], scale: _Scale, words: Words) -> Iterable[str]:
     last = None
     for name, fraction in sorted(tiers.items(), key=lambda item: item[1]):
         y = scale.y(float(fraction))
@@ -79,7 +80,7 @@ def _tiers(tiers: Mapping[str, float], scale: _Scale) -> Iterable[str]:
         text = y + 4 if last is None else min(y + 4, last - 11)
         last = text
         yield f'<line class="tier {escape(name)}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        label = escape(f"{name} {fraction:.0%}")
+        label = escape(f"{words.get(f'level.{name}', name)} {fraction:.0%}")
         yield f'<text class="tier {escape(name)}" x="{WIDTH - RIGHT + 4}" y="{text:.1f}">{label}</text>'
 
 
@@ -123,7 +124,7 @@ def _moments(data: Mapping[str, Any]) -> tuple[float, float] | None:
     return None if first > last else (first, last)
 
 
-def _lanes(jobs: Iterable[Mapping[str, Any]], scale: _Scale) -> tuple[list[str], int]:
+def _lanes(jobs: Iterable[Mapping[str, Any]], scale: _Scale, words: Words) -> tuple[list[str], int]:
     """Draw when each job ran; jobs at the same time lie below each other. Returns the bars and the rows they take.
 
     Of many jobs within one unit of the drawing the first is drawn, and each that ended otherwise.
@@ -145,10 +146,11 @@ def _lanes(jobs: Iterable[Mapping[str, Any]], scale: _Scale) -> tuple[list[str],
         drawn[key] = unit
         x, width = scale.x(start), max(1.0, scale.x(end) - scale.x(start) - 0.5)
         y = TOP + HEIGHT + GAP + row * (LANE + GAP) + GAP
-        state = escape(str(job.get("state", "")))
-        text = escape(f"{job.get('name', '')}: {job.get('state', '')}, {end - start:.1f} s")
+        state = str(job.get("state", ""))
+        told = words.get(f"state.{state}", state)
+        text = escape(words["bar"].format(job=job.get("name", ""), state=told, time=f"{end - start:.1f} s"))
         bars.append(
-            f'<rect class="job {state}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{LANE}" rx="1.5">'
+            f'<rect class="job {escape(state)}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{LANE}" rx="1.5">'
             f"<title>{text}</title></rect>"
         )
     return bars, min(len(free), MAX_LANES)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from .page import pieces
+from .words import users_language
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
 
-def write_report(data: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
+def write_report(data: Mapping[str, Any], folder: Path, language: str | None = None) -> tuple[Path, Path]:
     """Write `report.json` and `report.html`, for their owner only; return their paths.
 
     Who reads them meanwhile sees the old or the new.
@@ -23,12 +24,15 @@ def write_report(data: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     Args:
         data: what the journal's `report()` returns.
         folder: where to; made where it is missing.
+        language: of the page's own words; None for that of who runs this.
 
     Raises:
         OSError: they cannot be written there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return _replace(folder / JSON_NAME, _json(data)), _replace(folder / HTML_NAME, pieces(data))
+    return _replace(folder / JSON_NAME, _json(data)), _replace(
+        folder / HTML_NAME, pieces(data, language or users_language())
+    )
 
 
 def _json(data: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from resource_gate.batch.report.page import page
 from resource_gate.batch.report.plot import MAX_LANES, WIDTH, memory_plot
+from resource_gate.batch.report.words import LOCALES, users_language, words_of
 from resource_gate.batch.report.write import write_report
 
 Report = dict[str, Any]
@@ -89,7 +92,7 @@ def test_what_the_data_holds_is_text_and_never_markup(report: Report) -> None:
     reader = read(report)
     assert not reader.tags & {"script", "img"}
     assert "onmouseover" not in reader.attributes
-    ElementTree.fromstring(memory_plot(report))
+    ElementTree.fromstring(memory_plot(report, words_of("en")))
 
 
 def test_failures_stand_first(report: Report) -> None:
@@ -98,7 +101,7 @@ def test_failures_stand_first(report: Report) -> None:
 
 
 def test_the_plot_has_a_line_a_server_the_tiers_and_a_bar_a_job(report: Report) -> None:
-    drawing = ElementTree.fromstring(memory_plot(report))
+    drawing = ElementTree.fromstring(memory_plot(report, words_of("en")))
     kinds = [(each.tag, (each.get("class") or "").split(" ")[0]) for each in drawing.iter()]
     assert kinds.count(("polyline", "line")) == 2
     assert kinds.count(("line", "tier")) == 3
@@ -108,7 +111,7 @@ def test_the_plot_has_a_line_a_server_the_tiers_and_a_bar_a_job(report: Report) 
 
 def test_everything_that_is_drawn_lies_in_the_drawing(report: Report) -> None:
     report["samples"] += [{"time": report["batch"]["started_at"] + 5, "server": "x", "fraction": 1.7}]
-    drawing = ElementTree.fromstring(memory_plot(report))
+    drawing = ElementTree.fromstring(memory_plot(report, words_of("en")))
     height = float((drawing.get("viewBox") or "").split()[3])
     for rect in drawing.iter("rect"):
         assert 0 <= float(rect.get("x", "")) <= float(rect.get("x", "")) + float(rect.get("width", "")) <= WIDTH
@@ -123,7 +126,7 @@ def test_everything_that_is_drawn_lies_in_the_drawing(report: Report) -> None:
 def test_many_jobs_at_a_time_take_no_more_than_their_lanes(report: Report) -> None:
     start = report["batch"]["started_at"]
     report["jobs"] = [{**report["jobs"][0], "index": n, "started_at": start, "ended_at": start + 9} for n in range(99)]
-    drawing = ElementTree.fromstring(memory_plot(report))
+    drawing = ElementTree.fromstring(memory_plot(report, words_of("en")))
     assert len(list(drawing.iter("rect"))) == MAX_LANES
 
 
@@ -135,14 +138,14 @@ def test_a_report_that_lacks_a_part_is_still_a_page(lacking: str, report: Report
 
 
 def test_a_batch_that_never_began_has_no_plot() -> None:
-    assert memory_plot({"jobs": [], "samples": []}) == ""
+    assert memory_plot({"jobs": [], "samples": []}, words_of("en")) == ""
     assert "<svg" not in page({})
 
 
 def test_both_files_are_written_whole(report: Report, tmp_path: Path) -> None:
     folder = tmp_path / "out" / ".resource-gate"
     for _ in range(2):
-        as_json, as_html = write_report(report, folder)
+        as_json, as_html = write_report(report, folder, "en")
     assert json.loads(as_json.read_text("utf-8")) == report
     assert as_html.read_text("utf-8") == page(report)
     assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json"]
@@ -192,7 +195,51 @@ def test_jobs_too_short_to_be_told_apart_are_drawn_once_and_each_failure_among_t
     jobs = [{**report["jobs"][0], "started_at": start + n, "ended_at": start + n + 1} for n in range(50_000)]
     jobs[25_000]["state"] = "failed"
     report["jobs"] = jobs
-    drawing = ElementTree.fromstring(memory_plot(report))
+    drawing = ElementTree.fromstring(memory_plot(report, words_of("en")))
     states = [(rect.get("class") or "").split()[1] for rect in drawing.iter("rect")]
     assert states.count("failed") == 1
     assert len(states) < WIDTH
+
+
+LANGUAGES = sorted(path.parent.name for path in LOCALES.glob("*/report.json"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_written_in_each_language_the_panel_has(language: str, report: Report) -> None:
+    assert sorted(path.name for path in LOCALES.iterdir()) == LANGUAGES
+    words, text = words_of(language), page(report, language)
+    assert f'<html lang="{language}">' in text
+    for key in ("jobs", "memory", "highest_ram", "expected_ram", "state.done", "memory_key"):
+        assert escape(words[key]) in text
+    assert language == "en" or "share of the limit" not in text
+    assert not re.findall(r"\{\w+\}", text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_says_all_that_it_is_given(language: str) -> None:
+    words, english = words_of(language), words_of("en")
+    assert set(words) == set(english)
+    for key, text in words.items():
+        assert text and sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english[key])), key
+
+
+@pytest.mark.parametrize("language", ["tlh", "../en", "", "zh/../en"])
+def test_a_language_that_we_do_not_speak_is_english(language: str) -> None:
+    assert words_of(language) == words_of("en")
+
+
+@pytest.mark.parametrize(
+    ("environment", "windows", "language"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "", "zh"),
+        ({"LC_ALL": "fr_FR.UTF-8", "LANG": "zh_CN.UTF-8"}, "", "fr"),
+        ({"LC_ALL": "", "LC_MESSAGES": "ja_JP", "LANG": "C"}, "", "ja"),
+        ({"LANG": "C.UTF-8"}, "", "en"),
+        ({"LANG": "POSIX"}, "", "en"),
+        ({}, "", "en"),
+        ({}, "ko_KR", "ko"),
+        ({"LANG": "ru"}, "ko_KR", "ru"),
+    ],
+)
+def test_the_page_speaks_as_its_reader_does(environment: dict[str, str], windows: str, language: str) -> None:
+    assert users_language(environment, windows) == language
