@@ -16,6 +16,8 @@ WIDTH, LEFT, RIGHT, TOP, HEIGHT = 960, 44, 104, 8, 220
 """Of the drawing, in its own units: all of it, what stands beside the plot, and the plot's height."""
 LANE, GAP = 12, 3
 """Height of one row of jobs, and the space between two."""
+LABEL = 14
+"""Height of a line of text; Chinese fills it."""
 LINES = 6
 """Line styles in the style sheet; further servers take them up again."""
 MAX_LANES = 16
@@ -77,7 +79,7 @@ def _tiers(tiers: Mapping[str, float], scale: _Scale, words: Words) -> Iterable[
     for name, fraction in sorted(tiers.items(), key=lambda item: item[1]):
         y = scale.y(float(fraction))
         # Labels of near tiers would lie on each other: each stands at least a line's height above the one before.
-        text = y + 4 if last is None else min(y + 4, last - 11)
+        text = y + 4 if last is None else min(y + 4, last - LABEL)
         last = text
         yield f'<line class="tier {escape(name)}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         label = escape(f"{words.get(f'level.{name}', name)} {fraction:.0%}")
