@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.panel import PanelRoutes
+from resource_gate.api.paths import Handlers
 from resource_gate.api.routes import Routes
 from resource_gate.api.watch import Watchers
 from resource_gate.monitor.readings import Level
@@ -111,11 +112,21 @@ def watchers(clock: Clock) -> Watchers:
 
 
 @pytest.fixture
-async def client(actions: Actions, watchers: Watchers) -> Any:
-    table = web.RouteTableDef()
-    Routes(actions, watchers).add_to(table)
-    PanelRoutes(actions).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as made:
+def serving() -> Callable[..., TestClient[Any, Any]]:
+    """A client of a server that has these handlers and no others; use it in an `async with`."""
+
+    def serving(*handlers: Handlers, middlewares: Sequence[Any] = ()) -> TestClient[Any, Any]:
+        table = web.RouteTableDef()
+        for some in handlers:
+            some.add_to(table)
+        app = web.Application(middlewares=middlewares)
+        app.add_routes(table)
+        return TestClient(TestServer(app))
+
+    return serving
+
+
+@pytest.fixture
+async def client(serving: Callable[..., Any], actions: Actions, watchers: Watchers) -> Any:
+    async with serving(Routes(actions, watchers), PanelRoutes(actions)) as made:
         yield made

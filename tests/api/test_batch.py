@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.batch import BatchRoutes
 
@@ -49,12 +47,8 @@ def batch():
 
 
 @pytest.fixture
-async def batch_client(batch):
-    table = web.RouteTableDef()
-    BatchRoutes(batch).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as made:
+async def batch_client(serving, batch):
+    async with serving(BatchRoutes(batch)) as made:
         yield made
 
 

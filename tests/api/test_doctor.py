@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import threading
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
-
 from resource_gate.api.doctor import DoctorRoute
 
 
-async def test_the_report_is_made_in_a_thread_and_answered_as_it_is():
+async def test_the_report_is_made_in_a_thread_and_answered_as_it_is(serving):
     made_on = []
 
     def report():
         made_on.append(threading.current_thread())
         return {"version": "1"}
 
-    table = web.RouteTableDef()
-    DoctorRoute(report).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+    async with serving(DoctorRoute(report)) as client:
         answer = await client.get("/resource_gate/doctor")
         assert answer.status == 200 and await answer.json() == {"version": "1"}
     assert made_on[0] is not threading.current_thread()
 
 
-async def test_a_driver_that_hangs_takes_one_thread_however_many_ask_and_that_is_told():
+async def test_a_driver_that_hangs_takes_one_thread_however_many_ask_and_that_is_told(serving):
     began, go_on = [], threading.Event()
 
     def report():
@@ -35,11 +28,7 @@ async def test_a_driver_that_hangs_takes_one_thread_however_many_ask_and_that_is
         go_on.wait(30)
         return {"version": "1"}
 
-    table = web.RouteTableDef()
-    DoctorRoute(report, patience=0.05).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+    async with serving(DoctorRoute(report, patience=0.05)) as client:
         answers = [await client.get("/resource_gate/doctor") for _ in range(5)]
         assert [a.status for a in answers] == [503] * 5
         assert "gave no answer" in (await answers[0].json())["error"]["message"]
@@ -47,7 +36,7 @@ async def test_a_driver_that_hangs_takes_one_thread_however_many_ask_and_that_is
         go_on.set()
 
 
-async def test_a_report_that_fails_is_told_and_made_anew_the_next_time():
+async def test_a_report_that_fails_is_told_and_made_anew_the_next_time(serving):
     def report():
         made.append(1)
         if len(made) == 1:
@@ -55,10 +44,6 @@ async def test_a_report_that_fails_is_told_and_made_anew_the_next_time():
         return {"version": "2"}
 
     made = []
-    table = web.RouteTableDef()
-    DoctorRoute(report).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+    async with serving(DoctorRoute(report)) as client:
         assert (await client.get("/resource_gate/doctor")).status == 500
         assert await (await client.get("/resource_gate/doctor")).json() == {"version": "2"}

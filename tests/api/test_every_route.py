@@ -121,7 +121,7 @@ async def test_a_get_changes_nothing(client, routes, changes):
         assert (await client.get(path)).status == (200 if path in looks else 405), path
 
 
-async def test_what_takes_long_takes_one_thread_however_many_ask(tmp_path):
+async def test_what_takes_long_takes_one_thread_however_many_ask(serving, tmp_path):
     """`free/costs` waits for the running node: a page that asks again and again must not use up the loop's threads."""
     began, go_on = [], threading.Event()
 
@@ -131,11 +131,7 @@ async def test_what_takes_long_takes_one_thread_however_many_ask(tmp_path):
             go_on.wait(30)
             return {"deferred": None}
 
-    table = web.RouteTableDef()
-    PanelRoutes(Slow(), tmp_path).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+    async with serving(PanelRoutes(Slow(), tmp_path)) as client:
         asked = [asyncio.create_task(client.get("/resource_gate/free/costs")) for _ in range(20)]
         while not began:
             await asyncio.sleep(0.01)

@@ -56,7 +56,7 @@ async def test_a_page_of_another_site_changes_nothing_even_with_json(client, act
     assert actions.asked == []
 
 
-async def test_comfyuis_cors_header_does_not_let_another_site_change_anything(actions, watchers):
+async def test_comfyuis_cors_header_does_not_let_another_site_change_anything(serving, actions, watchers):
     """The middleware is that of ComfyUI under `--enable-cors-header`: it answers each preflight with yes."""
 
     @web.middleware
@@ -66,11 +66,7 @@ async def test_comfyuis_cors_header_does_not_let_another_site_change_anything(ac
         answer.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization"
         return answer
 
-    table = web.RouteTableDef()
-    Routes(actions, watchers).add_to(table)
-    app = web.Application(middlewares=[cors])
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+    async with serving(Routes(actions, watchers), middlewares=[cors]) as client:
         answer = await client.post("/resource_gate/pause", data="{}", headers={**JSON, "Origin": "http://evil.example"})
     assert answer.status == 403 and actions.asked == []
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.panel import PanelRoutes
 from resource_gate.monitor.readings import Level
 
 
-async def test_a_page_that_is_not_there_is_told_and_hurts_nobody(actions, tmp_path):
-    table = web.RouteTableDef()
-    PanelRoutes(actions, tmp_path / "page.html").add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+async def test_a_page_that_is_not_there_is_told_and_hurts_nobody(serving, actions, tmp_path):
+    async with serving(PanelRoutes(actions, tmp_path / "page.html")) as client:
         assert (await client.get("/resource_gate/")).status == 404
         assert (await client.get("/resource_gate/free/costs")).status == 200
 

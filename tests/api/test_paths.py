@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.paths import GET, POST, PREFIX, AtFirstRequest
 
@@ -26,16 +25,12 @@ def built():
 
 
 @pytest.fixture
-async def client(built):
+async def client(serving, built):
     def build():
         built.append(1)
         return [Handlers()]
 
-    table = web.RouteTableDef()
-    AtFirstRequest(build).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as made:
+    async with serving(AtFirstRequest(build)) as made:
         yield made
 
 

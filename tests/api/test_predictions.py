@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from resource_gate.api.predictions import MAX_GRAPH, PredictionRoutes
 from resource_gate.gate.prediction.predict import Need
@@ -39,12 +37,8 @@ def learned():
 
 
 @pytest.fixture
-async def client(learned):
-    table = web.RouteTableDef()
-    PredictionRoutes(learned).add_to(table)
-    app = web.Application()
-    app.add_routes(table)
-    async with TestClient(TestServer(app)) as client:
+async def client(serving, learned):
+    async with serving(PredictionRoutes(learned)) as client:
         yield client
 
 
