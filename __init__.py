@@ -23,8 +23,8 @@ def _load() -> Callable[[], Any]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        from .extension import comfy_extension
         from .host import comfyui, comfyui_nodes  # noqa: F401 - here, where they are cheap
+        from .start import comfy_extension
     finally:
         if collects:
             gc.enable()

@@ -25,7 +25,6 @@ from .gate.restore import Restore
 from .gate.retry import Retries
 from .gate.stuck import StuckWatch
 from .host.protocol import Host
-from .instance import set_running
 from .late import late
 from .monitor.build import build_sampler
 from .monitor.heap import FreeInHeap, glibc_heap, heap_slack
@@ -37,7 +36,6 @@ from .monitor.ram import RamReader
 from .monitor.readings import Level, MemoryReading, Sample
 from .monitor.steady import SteadyReading
 from .nodes import batch_size, free_memory, resource_gate, resource_status
-from .nodes.passing import passing_nodes
 from .nodes.spec import PassNode
 from .panel_feed import PanelFeed
 from .reclaim.action import Action, ActionLog, human
@@ -271,8 +269,9 @@ class Extension:
         """Prometheus text."""
         from .api.metrics import Metrics
 
-        state = self.gate.admission
-        return Metrics(self.host, self._latest, lambda: state.state, self.gate.progress, self.actions).text()
+        return Metrics(
+            self.host, self._latest, lambda: self.gate.admission.state, self.gate.progress, self.actions
+        ).text()
 
     def doctor(self) -> dict[str, Any]:
         """The report for a bug's finder; looks at disks and driver, so not on the event loop."""
@@ -395,24 +394,3 @@ class Extension:
     def _gate_changed(self, state: GateState) -> None:
         self.panel.state_changed()
         self._pushes.status()
-
-
-def run_on(host: Host) -> Extension:
-    """Build and start the instance of this process."""
-    extension = Extension(host)
-    set_running(extension)
-    extension.start()
-    return extension
-
-
-def comfy_extension() -> Any:
-    """Start on the ComfyUI of this process, and return what it asks for its nodes."""
-    from .host.comfyui import ComfyUIHost
-    from .host.comfyui_nodes import comfyui_extension
-
-    try:
-        host = ComfyUIHost()
-        return comfyui_extension(host, run_on(host).nodes())
-    except Exception:
-        log.exception("Resource Gate could not start and is off; its nodes pass their input through, prompts run")
-        return comfyui_extension(None, passing_nodes())

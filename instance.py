@@ -16,6 +16,6 @@ def running() -> Extension | None:
 
 
 def set_running(extension: Extension) -> None:
-    """Make it known; called once, by `extension.run_on`."""
+    """Make it known; called once, by `start.run_on`."""
     global _running
     _running = extension

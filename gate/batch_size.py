@@ -172,9 +172,9 @@ class BatchSizes:
         return choice
 
     def _new(self, node_id: str, wish: Wish, graph: Graph, outputs: Any, runs: list[Run]) -> Choice:
-        room = self._room(wish)
         from .prediction.features import features_of  # loaded by the first prompt, not by every start
 
+        room = self._room(wish)
         predictor = self._prediction.predictor
 
         def need(index: int, share: float) -> tuple[int, int]:

@@ -47,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _with_extension(host: EmbeddedHost) -> Iterator[None]:
     """Resource Gate on the host while the block runs."""
     # Here, and not above: with `--no-gate` none of it is even loaded.
-    from .. import extension
     from ..nodes.passing import passing_nodes
+    from ..start import run_on
 
     try:
-        gate = extension.run_on(host)
+        gate = run_on(host)
         add_nodes(host, gate.nodes())
     except Exception:
         log.exception("Resource Gate could not start and is off; its nodes pass their input through, prompts run")

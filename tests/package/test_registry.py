@@ -36,7 +36,7 @@ sys.modules[name] = module
 spec.loader.exec_module(module)
 part = lambda path: importlib.import_module(name + path)
 host = part(".host.embedded").EmbeddedHost(__import__("pathlib").Path(base))
-gate = part(".extension").run_on(host)
+gate = part(".start").run_on(host)
 part(".host.embedded_pass").add_nodes(host, gate.nodes())
 
 async def ask():
