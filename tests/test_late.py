@@ -45,7 +45,7 @@ def test_what_is_set_is_set_on_what_was_made(thing, made):
 
 
 def test_threads_that_come_at_once_get_the_same_one(thing, made):
-    threads = [threading.Thread(target=thing.twice) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: thing.twice()) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -209,7 +209,7 @@ def test_the_page_is_written_in_each_language_the_panel_has(language: str, repor
     assert sorted(path.name for path in LOCALES.iterdir()) == LANGUAGES
     words, text = words_of(language), page(report, language)
     assert f'<html lang="{language}">' in text
-    for key in ("jobs", "memory", "highest_ram", "expected_ram", "state.done", "memory_key"):
+    for key in ("jobs", "memory", "highest_ram", "expected_ram", "state.done", "level.warning", "memory_key"):
         assert escape(words[key]) in text
     assert language == "en" or "share of the limit" not in text
     assert not re.findall(r"\{\w+\}", text)
