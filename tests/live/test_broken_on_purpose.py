@@ -35,6 +35,7 @@ def nvmlInit():
 RAISING_DRIVER = HANGING_DRIVER.replace("time.sleep(3600)", "raise RuntimeError('the driver fell over')")
 
 WHEN_LOADED = """
+import importlib
 import sys
 
 class Finder:
@@ -72,8 +73,8 @@ def raising(*args, **kwargs):
     raise RuntimeError("broken on purpose")
 
 def break_it():
-    [ram] = [m for n, m in sys.modules.items() if n.endswith(".monitor.ram")]
-    ram.RamReader.read = raising
+    [package] = [n.removesuffix(".host") for n in sys.modules if n.endswith("resource-gate.host")]
+    importlib.import_module(f"{package}.monitor.ram").RamReader.read = raising
 """
 
 

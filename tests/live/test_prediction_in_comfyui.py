@@ -55,11 +55,17 @@ def adaptive(seed: int, *, wanted: int = 40, keep_free: float = 0.0, prefix: str
     }
 
 
-def test_runs_of_a_workflow_are_learned_and_the_next_one_is_foretold(server: Any) -> None:
+@pytest.fixture(scope="module")
+def taught(server: Any) -> Any:
+    """What was learned of four runs of one workflow, the first that the server ran."""
     for number, frames in enumerate((17, 33, 49, 25)):
         end, _ = run(server, plain_clip(number, ClipSize(frames)).graph)
         assert end.ok, end.reason
-    (family,) = server.client.call("GET", "/resource_gate/predictions")["families"]
+    return server.client.call("GET", "/resource_gate/predictions")["families"]
+
+
+def test_runs_of_a_workflow_are_learned_and_the_next_one_is_foretold(server: Any, taught: Any) -> None:
+    (family,) = taught
     assert family["outcomes"] == {"ok": 4} and family["checked"] == 3
     # 49 frames of 1280 × 720 are 542 MB, and were there beside their source, 135 MB.
     assert 600e6 < family["peak_ram"] < 2.5e9
@@ -76,7 +82,7 @@ def foretold(server: Any, graph: Any) -> Any:
     return server.client.call("POST", "/resource_gate/predictions", {"prompt": graph})["need"]
 
 
-def test_a_workflow_that_never_ran_is_told_by_what_its_nodes_took_in_another(server: Any) -> None:
+def test_a_workflow_that_never_ran_is_told_by_what_its_nodes_took_in_another(server: Any, taught: Any) -> None:
     graph = plain_clip(30, ClipSize(41)).graph
     graph["again"] = node(
         "ImageScale", image=["scale", 0], upscale_method="bilinear", width=1600, height=900, crop="disabled"
