@@ -209,7 +209,8 @@ def test_commands_act_and_tell_by_a_toast(comfy: Comfy, opened: Callable[..., Pa
 def test_the_commands_stand_in_the_menu(opened: Callable[..., Page]) -> None:
     page = opened()
     page.locator('.comfy-menu-button-wrapper, [data-testid="comfy-menu-button"]').first.click()
-    page.get_by_text("Extensions", exact=True).first.hover()
+    # A click, not the mouse: until ComfyUI's menu has faded in, it opens nothing for a mouse that is already there.
+    page.get_by_text("Extensions", exact=True).first.dispatch_event("click")
     page.locator(':not(h1):text-is("Resource Gate")').last.hover()
     page.get_by_text("Free Memory Now", exact=True).first.wait_for()
 
