@@ -9,7 +9,7 @@ import pytest
 from resource_gate.batch.trial.sample_jobs import ClipSize, plain_clip
 from resource_gate.gate.host import Queued
 from resource_gate.gate.prediction.features import features_of
-from resource_gate.gate.prediction.features_cache import KEPT, FeaturesCache
+from resource_gate.gate.prediction.features_cache import KEPT, SHORT, FeaturesCache
 
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 4, "color": 1}},
@@ -66,6 +66,26 @@ def test_whatever_number_is_changed_the_features_are_those_that_would_be_read():
                 other[node_id]["inputs"][name] = value + 1
                 assert asked(cache, other, ("save",)) == features_of(other, ("save",))
     assert asked(cache, graph, ("save",)) == features_of(graph, ("save",))
+
+
+def test_a_large_graph_is_read_once_too_and_its_text_is_not_kept():
+    cache = FeaturesCache()
+    large = GRAPH | {f"n{i}": {"class_type": "Note", "inputs": {"text": "x" * 100, "seed": i}} for i in range(1000)}
+    first = asked(cache, large)
+    again = copy.deepcopy(large)
+    again["n5"]["inputs"]["seed"] = again["2"]["inputs"]["seed"] = 77
+    assert asked(cache, again) is first
+    again["n5"]["class_type"] = "Node"
+    assert asked(cache, again) is not first
+    assert all(len(key[0]) <= SHORT for key in cache._known)
+
+
+def test_two_sizes_that_change_places_are_another_graph():
+    cache = FeaturesCache()
+    asked(cache, GRAPH)
+    turned = copy.deepcopy(GRAPH)
+    turned["1"]["inputs"] |= {"width": 32, "height": 64, "batch_size": 8}
+    assert asked(cache, turned) == features_of(turned, ("3",)) != asked(cache, GRAPH)
 
 
 def test_other_outputs_are_another_prompt():
