@@ -295,7 +295,7 @@ describe("notices", () => {
   it.each([
     [{ kind: "missing" }, "The server part of Resource Gate is not loaded."],
     [{ kind: "unreachable" }, "The server does not answer."],
-    [{ kind: "refused", message: "no" }, "The server refused to tell its state: no"],
+    [{ kind: "refused", message: "no" }, "The server refused to report its state: no"],
   ] as const)("%j is told in words", async (answer, words) => {
     const { text } = await opened(status(), (shell) => (shell.answer = answer));
     expect(text(".rg-notices")).toContain(words);

@@ -162,7 +162,7 @@ describe("news", () => {
     const { shell, push, wait } = await opened();
     const high = { level: "emergency", resources: { ram: resource(0.97, "emergency") } };
     for (const next of [high, {}, high]) await push(next);
-    expect(shell.toasts.map((news) => news.text)).toEqual(["Memory is nearly full: RAM is at 97%."]);
+    expect(shell.toasts.map((news) => news.text)).toEqual(["Emergency: RAM is at 97% of its limit."]);
     await wait(60_000);
     for (const next of [{}, high]) await push(next);
     expect(shell.toasts).toHaveLength(2);
