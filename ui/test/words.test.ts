@@ -70,7 +70,7 @@ describe("why a job is not queued again", () => {
   const secret = { id: "a", why: "it held a key or password (1.api_key), which the journal does not keep", cause: { code: "secret", what: "1.api_key" } };
 
   it("is told in the user's language, from its parts", () => {
-    expect(refusalWhy(secret, texts("zh"))).toBe("其中含有密钥或密码（1.api_key），日志不会保存；请重新排队");
+    expect(refusalWhy(secret, texts("zh"))).toBe("其中含有密钥或密码（1.api_key），日志库不会保存；请重新排队");
     expect(refusalWhy({ why: "x", cause: { code: "state", state: "done" } }, texts("zh"))).toBe("它没有失败，状态为：完成");
     expect(refusalWhy({ why: "x", cause: { code: "state", state: "odd" } }, texts("en"))).toBe("it has not failed, its state is: odd");
   });
