@@ -7,7 +7,7 @@ import { Formats } from "../src/format";
 import { Texts } from "../src/i18n";
 import { empty, type State } from "../src/state";
 import { readStatus, type Status } from "../src/status";
-import { actionWords, deferredWhy, gateWhy, machineWhy, problemWhy, refusalWhy, stepName } from "../src/views/words";
+import { actionWords, deferredWhy, gateWhy, heldWhy, machineWhy, problemWhy, refusalWhy, stepName } from "../src/views/words";
 import { rawStatus } from "./status";
 
 const GB = 1024 ** 3;
@@ -97,6 +97,11 @@ describe("what is amiss, and what freeing waits for", () => {
     for (const cause of [undefined, {}, { code: "moon" }]) expect(problemWhy(cause, texts("zh"), new Formats("zh"))).toBeUndefined();
     expect(deferredWhy({}, texts("zh"))).toBeUndefined();
   });
+});
+
+it("what holds a card back is told in the user's language, and what is not known in the driver's", () => {
+  expect(heldWhy("hot (hardware), power cap", texts("zh"), new Formats("zh"))).toBe("过热（硬件）和功耗上限");
+  expect(heldWhy("power cap, moon", texts("en"), new Formats("en"))).toBe("power cap and moon");
 });
 
 describe("why a machine takes no job", () => {

@@ -33,6 +33,10 @@ export function refusalWhy(refused: unknown, texts: Texts): string {
 /** What the rest of freeing waits for; undefined where only the server's own words tell. */
 export const deferredWhy = ({ code }: Json, texts: Texts): string | undefined => texts.say(`free.cause.${text(code)}`);
 
+/** What holds a card's clocks down: `hot (hardware), power cap`. */
+export const heldWhy = (throttled: string, texts: Texts, formats: Formats): string =>
+  formats.list(throttled.split(", ").map((held) => texts.find(`meters.held.${held.replace(/\W+/g, "_").replace(/_$/, "")}`) ?? held));
+
 /** What is amiss at the server; undefined where only its own words tell. */
 export function problemWhy(cause: unknown, texts: Texts, formats: Formats): string | undefined {
   const { code, node, still, longest } = object(cause);
