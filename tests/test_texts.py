@@ -130,6 +130,15 @@ def test_each_step_that_the_log_can_name_has_a_text():
     assert {k for k in PANEL if k.startswith("action.step.")} == {f"action.step.{s.replace(' ', '_')}" for s in steps}
 
 
+def test_each_sentence_of_the_journal_that_has_a_text_is_one_that_it_says():
+    rooms = [path.read_text("utf-8") for room in ("gate", "host") for path in sorted((ROOT / room).rglob("*.py"))]
+    told = {key: text for key, text in PANEL.items() if key.startswith("jobs.error.")}
+    assert told
+    for key, text in told.items():
+        assert key == "jobs.error." + str(text).replace(" ", "_")
+        assert any(f'"{text}' in source for source in rooms), text
+
+
 def test_each_word_for_what_holds_a_card_back_has_a_text():
     words = re.findall(r'\("\w+", "([a-z ()]+)"\)', (ROOT / "monitor" / "nvml.py").read_text("utf-8"))
     held = {"meters.held." + re.sub(r"\W+", "_", word).rstrip("_") for word in words}

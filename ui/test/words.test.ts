@@ -7,7 +7,7 @@ import { Formats } from "../src/format";
 import { Texts } from "../src/i18n";
 import { empty, type State } from "../src/state";
 import { readStatus, type Status } from "../src/status";
-import { actionWords, deferredWhy, gateWhy, heldWhy, machineWhy, problemWhy, refusalWhy, stepName } from "../src/views/words";
+import { actionWords, deferredWhy, errorWhy, gateWhy, heldWhy, machineWhy, problemWhy, refusalWhy, stepName } from "../src/views/words";
 import { rawStatus } from "./status";
 
 const GB = 1024 ** 3;
@@ -97,6 +97,12 @@ describe("what is amiss, and what freeing waits for", () => {
     for (const cause of [undefined, {}, { code: "moon" }]) expect(problemWhy(cause, texts("zh"), new Formats("zh"))).toBeUndefined();
     expect(deferredWhy({}, texts("zh"))).toBeUndefined();
   });
+});
+
+it("why a job did not end well is told in the user's language where the journal says it, else in the words of who said it", () => {
+  expect(errorWhy("the process died while it ran: killed by signal 9", texts("zh"))).toBe("运行它时进程崩溃: killed by signal 9");
+  expect(errorWhy("interrupted by the user", texts("zh"))).toBe("已由用户中断");
+  for (const said of ["", "shapes do not match: 4, 5", "toString"]) expect(errorWhy(said, texts("zh"))).toBe(said);
 });
 
 it("what holds a card back is told in the user's language, and what is not known in the driver's", () => {

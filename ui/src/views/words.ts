@@ -33,9 +33,16 @@ export function refusalWhy(refused: unknown, texts: Texts): string {
 /** What the rest of freeing waits for; undefined where only the server's own words tell. */
 export const deferredWhy = ({ code }: Json, texts: Texts): string | undefined => texts.say(`free.cause.${text(code)}`);
 
+/** Why a job did not end well: the journal's own sentences; what a node or ComfyUI said stays in their words. */
+export function errorWhy(error: string, texts: Texts): string {
+  const [said = "", ...details] = error.split(": ");
+  const own = texts.find(`jobs.error.${slug(said)}`);
+  return own === undefined ? error : [own, ...details].join(": ");
+}
+
 /** What holds a card's clocks down: `hot (hardware), power cap`. */
 export const heldWhy = (throttled: string, texts: Texts, formats: Formats): string =>
-  formats.list(throttled.split(", ").map((held) => texts.find(`meters.held.${held.replace(/\W+/g, "_").replace(/_$/, "")}`) ?? held));
+  formats.list(throttled.split(", ").map((held) => texts.find(`meters.held.${slug(held)}`) ?? held));
 
 /** What is amiss at the server; undefined where only its own words tell. */
 export function problemWhy(cause: unknown, texts: Texts, formats: Formats): string | undefined {
@@ -60,6 +67,9 @@ export function actionWords(action: Action, { state, texts, formats }: Pick<Cont
 /** A step of the ladder, as `heap trim`; one that this panel does not know keeps the server's name. */
 export const stepName = ({ name }: Rung, texts: Texts): string =>
   texts.find(`action.step.${name.replaceAll(" ", "_")}`) ?? name.replaceAll("_", " ");
+
+/** The key of what the server says in few words: `hot (hardware)` → `hot_hardware`. */
+const slug = (words: string): string => words.replace(/\W+/g, "_").replace(/_$/, "");
 
 const valuesOf = (cause: Json, formats: Formats): Values => ({
   percent: formats.percent(number(cause.fraction)),
