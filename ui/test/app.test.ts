@@ -296,6 +296,7 @@ describe("notices", () => {
     [{ kind: "missing" }, "The server part of Resource Gate is not loaded."],
     [{ kind: "unreachable" }, "The server does not answer."],
     [{ kind: "refused", message: "no" }, "The server refused to report its state: no"],
+    [{ kind: "ok", data: { level: 7 } }, "The server refused to report its state: what it answers is not understood here"],
   ] as const)("%j is told in words", async (answer, words) => {
     const { text } = await opened(status(), (shell) => (shell.answer = answer));
     expect(text(".rg-notices")).toContain(words);
