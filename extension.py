@@ -173,6 +173,7 @@ class Extension:
             self.actions,
             self._problems,
             self.panel.view.more,
+            lambda: {"stuck": self.stuck.cause} if self.stuck.cause else {},
         )
         self._pushes = Pushes(host.push, self.watchers, self._status.as_dict)
         self.past = History()

@@ -10,7 +10,7 @@ from ..gate.host import QueueHost
 from ..gate.progress import BatchProgress
 from ..monitor.level import level_of
 from ..monitor.readings import Sample
-from ..reclaim.action import ActionLog
+from ..reclaim.action import ActionLog, Cause
 from ..settings import Settings, Tiers
 from ..version import __version__
 
@@ -22,6 +22,7 @@ class Status:
         sample: the last sample, or a fresh one where there is none yet.
         problems: what else is amiss: feature → reason.
         counts: what the journal adds to `batch`.
+        causes: of what is amiss, in parts: feature → a code and its values, where there are any.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Status:
         actions: ActionLog,
         problems: Callable[[], Mapping[str, str]] = dict,
         counts: Callable[[], Mapping[str, Any]] = dict,
+        causes: Callable[[], Mapping[str, Cause]] = dict,
     ) -> None:
         self._host = host
         self._sample = sample
@@ -43,6 +45,7 @@ class Status:
         self._actions = actions
         self._problems = problems
         self._counts = counts
+        self._causes = causes
 
     def as_dict(self, sample: Sample | None = None) -> dict[str, Any]:
         """All of it, in bytes, shares 0–1 and seconds; times are seconds since the epoch."""
@@ -69,6 +72,7 @@ class Status:
             "batch": {"eta_low": None, "eta_high": None, **self._progress.as_dict(view.pending), **self._counts()},
             "last_action": last.as_dict() if last else None,
             "degraded": {**self._host.degraded(), **self._problems()},
+            "causes": dict(self._causes()),
             "monitor": {"interval": sample.interval, "late": sample.late, "problems": dict(sample.problems)},
         }
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from ..reclaim.action import Cause
 
 
 class ClientError(Exception):
-    """Whatever a server, or its absence, did to a call of ours."""
+    """Whatever a server, or its absence, did to a call of ours.
+
+    Attributes:
+        code: names what happened, for a panel in the user's language; empty where only the words tell.
+    """
+
+    code: ClassVar[str] = ""
+
+    @property
+    def cause(self) -> Cause | None:
+        """What happened as a code and what belongs to it; None where only the words tell."""
+        return {"code": self.code} if self.code else None
 
 
 class ServerGone(ClientError):  # noqa: N818 - these name what happened, as a person would
     """Nobody listens there, or the connection broke: it has died, or is not up yet."""
 
+    code = "gone"
+
 
 class ServerSilent(ClientError):  # noqa: N818
     """It took the connection but did not answer in time."""
+
+    code = "slow"
 
 
 class NotReady(ClientError):  # noqa: N818
@@ -24,6 +41,8 @@ class NotReady(ClientError):  # noqa: N818
 class BadAnswer(ClientError):  # noqa: N818
     """It answered something that this protocol does not know."""
 
+    code = "odd"
+
 
 class RequestRefused(ClientError):  # noqa: N818
     """It answered with an error: `status` is HTTP's, `body` the parsed JSON or the text."""
@@ -32,6 +51,11 @@ class RequestRefused(ClientError):  # noqa: N818
         super().__init__(f"HTTP {status}: {body}")
         self.status = status
         self.body = body
+
+    @property
+    def cause(self) -> Cause:
+        """With HTTP's status."""
+        return {"code": "http", "status": str(self.status)}
 
 
 class PromptRefused(RequestRefused):
@@ -46,6 +70,10 @@ class PromptRefused(RequestRefused):
 class JobLost(ClientError):  # noqa: N818
     """The server knows nothing of the job: neither queued, nor running, nor in its history."""
 
+    code = "forgot"
+
 
 class JobTimeout(ClientError):  # noqa: N818
     """The job did not end in the time given for it; it may still run."""
+
+    code = "late"

@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from ..reclaim.action import Cause
 from .host import Job, NodeStart, Outcome
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ class StuckWatch:
         self._seen: object = None
         self.problem: str | None = None
         """What is stuck, where, and how long; None where nothing is."""
+        self.cause: Cause | None = None
+        """`problem` in parts, seconds, for who says it in another language."""
 
     # -- what the gate tells, on the worker thread
 
@@ -143,7 +146,8 @@ class StuckWatch:
         self._say(
             f"prompt {job.id} is stuck: node {node[0]} {node[1]} has shown no progress for "
             f"{self._still:.0f} s, while the longest that a node of this workflow ever took was {known[0]:.0f} s "
-            f"({known[1] or 'no node'}). Interrupt it, or start the server again, as `resource-gate run` does"
+            f"({known[1] or 'no node'}). Interrupt it, or start the server again, as `resource-gate run` does",
+            {"code": "stuck", "node": f"{node[0]} {node[1]}", "still": self._still, "longest": known[0]},
         )
 
     def _node_over(self, now: float) -> None:
@@ -179,9 +183,9 @@ class StuckWatch:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    def _say(self, problem: str | None) -> None:
+    def _say(self, problem: str | None, cause: Cause | None = None) -> None:
         if problem is not None and self.problem is None:
             log.error("%s", problem)
         elif problem is None and self.problem is not None:
             log.warning("what was stuck goes on, or has ended")
-        self.problem = problem
+        self.problem, self.cause = problem, cause

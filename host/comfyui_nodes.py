@@ -87,7 +87,9 @@ def node_class(host: ComfyUIHost | None, spec: PassNode) -> Any:
 def _value(io: Any, spec: PassNode) -> Any:
     if spec.passes:
         return io.AnyType.Input("value", tooltip="Anything; it is passed through unchanged.")
-    return io.AnyType.Input("value", optional=True, tooltip="Anything that must be there first; it may be left loose.")
+    return io.AnyType.Input(
+        "value", optional=True, tooltip="Anything that must be there first; it may stay unconnected."
+    )
 
 
 def _output(io: Any, output: Output) -> Any:

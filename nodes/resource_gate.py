@@ -69,7 +69,7 @@ def describe(run: Callable[..., None]) -> PassNode:
                 "on_timeout",
                 "choice",
                 "continue",
-                "Then: continue all the same, or fail with the reason.",
+                "Then: continue anyway, or fail with the reason.",
                 choices=("continue", "fail"),
             ),
         ),

@@ -29,7 +29,7 @@ def describe(run: Callable[..., tuple[Any, ...]]) -> PassNode:
     return PassNode(
         "ResourceGateStatus",
         "Resource Status",
-        "Tells RAM, VRAM and disk as they are when the workflow gets here, and passes its input through.",
+        "Reports RAM, VRAM and disk as they are when the workflow gets here, and passes its input through.",
         (),
         run,
         (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..monitor.readings import Level, Sample
-from .action import Action
+from .action import Action, Cause
 from .host import MemoryHost, Place
 from .ladder import Ladder, Shortage
 
@@ -19,12 +19,14 @@ BUSY_WAIT = 0.5
 
 
 class Freed(NamedTuple):
-    """What a request came to. `deferred` says what has to wait and why; None where all is done."""
+    """What a request came to. `deferred` says what has to wait and why, `cause` the same as a code; None where all is
+    done."""
 
     actions: tuple[Action, ...] = ()
     deferred: str | None = None
     goal: int | None = None
     """Bytes of RAM that were asked for; None: all that the level allows."""
+    cause: Cause | None = None
 
     @property
     def freed(self) -> int:
@@ -40,7 +42,7 @@ class Freed(NamedTuple):
             "short": max(0, (self.goal or 0) - self.freed),
             "actions": [a.as_dict() for a in self.actions],
             "deferred": self.deferred,
-        } | ({} if self.deferred is None else {"error": {"message": self.deferred, "fields": []}})
+        } | ({} if self.deferred is None else {"error": {"message": self.deferred, "fields": []}, "cause": self.cause})
 
 
 class FreeRequest:
@@ -80,7 +82,8 @@ class FreeRequest:
             return Freed(tuple(actions), goal=goal)
         now = self._climb(level, goal, why, Place.ANYWHERE)
         reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
-        return Freed(tuple(now), f"{reason}; what touches models and cached outputs follows when it is done", goal)
+        told = f"{reason}; what touches models and cached outputs follows when it is done"
+        return Freed(tuple(now), told, goal, {"code": "worker" if idle else "node"})
 
     def free_soon(self, level: Level, why: str) -> None:
         """Free on the worker at the next boundary, and wait for nothing. Any thread."""

@@ -130,6 +130,28 @@ def test_each_step_that_the_log_can_name_has_a_text():
     assert {k for k in PANEL if k.startswith("action.step.")} == {f"action.step.{s.replace(' ', '_')}" for s in steps}
 
 
+def test_each_sentence_of_the_journal_that_has_a_text_is_one_that_it_says():
+    rooms = [path.read_text("utf-8") for room in ("gate", "host") for path in sorted((ROOT / room).rglob("*.py"))]
+    told = {key: text for key, text in PANEL.items() if key.startswith("jobs.error.")}
+    assert told
+    for key, text in told.items():
+        assert key == "jobs.error." + str(text).replace(" ", "_")
+        assert any(f'"{text}' in source for source in rooms), text
+
+
+def test_each_word_for_what_holds_a_card_back_has_a_text():
+    words = re.findall(r'\("\w+", "([a-z ()]+)"\)', (ROOT / "monitor" / "nvml.py").read_text("utf-8"))
+    held = {"meters.held." + re.sub(r"\W+", "_", word).rstrip("_") for word in words}
+    assert {key for key in PANEL if key.startswith("meters.held.")} == held
+
+
+def test_each_reason_that_a_machine_can_give_has_a_text():
+    """Those of its server, its worker and its breaker, as codes: `{"code": "paused"}`, or an error's own."""
+    source = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "batch").rglob("*.py")))
+    codes = set(re.findall(r'(?:"code": |\bcode = )"(\w+)"', source))
+    assert {key for key in PANEL if key.startswith("machines.cause.")} == {f"machines.cause.{code}" for code in codes}
+
+
 def test_each_section_and_each_choice_of_a_setting_has_a_text():
     for section, group in Settings():
         assert f"settings.section.{section}" in PANEL

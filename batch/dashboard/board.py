@@ -11,7 +11,7 @@ from typing import Any
 from ..fleet.machine import Reading
 from ..fleet.roster import Machine, describe
 from ..joblist.job import Job
-from ..progress.state import BatchState, RunningJob
+from ..progress.state import UP, BatchState, RunningJob
 
 LAST = 200
 """Ended jobs that the page can list; all of them are in the batch's report."""
@@ -29,6 +29,8 @@ class Board:
         self._lock = threading.Lock()
         self._state = BatchState()
         self._machines: dict[str, dict[str, Any]] = {}
+        self._causes: dict[str, Any] = {}
+        """Server → why it is in its state, as a code and what belongs to it."""
         self._ended: deque[dict[str, Any]] = deque(maxlen=LAST)
         self._by_server: Counter[tuple[str, bool]] = Counter()
         self._count = 0
@@ -45,6 +47,8 @@ class Board:
                 self._count += 1
                 self._by_server[str(event.get("server", "")), bool(event.get("ok"))] += 1
                 self._ended.append(_row(event, self._count))
+            elif kind == "server":
+                self._causes[str(event.get("server", ""))] = event.get("cause")
             elif kind == "batch_started":
                 self._servers = [str(server) for server in event.get("servers") or ()]
 
@@ -83,7 +87,7 @@ class Board:
             running = [
                 {
                     "id": job.name,
-                    "title": f"{job.name} on {job.server}",
+                    "title": _title(job.name, job.server),
                     "node": job.node,
                     "progress": job.fraction,
                     "started_at": job.started,
@@ -123,6 +127,8 @@ class Board:
         """The one server of a batch without a fleet, as its events tell of it."""
         memory = self._state.memory.get(server)
         state, _, reason = self._state.servers.get(server, "up").partition(": ")
+        if state in UP:
+            state, reason = "up", ""
         ram = None
         if memory is not None:
             ram = {"used": memory.used, "limit": memory.limit, "fraction": memory.fraction, "tiers": memory.tiers}
@@ -131,6 +137,7 @@ class Board:
             "url": server,
             "state": state,
             "reason": reason,
+            "cause": self._causes.get(server),
             "level": memory.level if memory else None,
             "ram": ram,
             "gpus": [],
@@ -143,11 +150,16 @@ def _job(job: RunningJob | None) -> dict[str, Any] | None:
     return None if job is None else {"name": job.name, "node": job.waiting or job.node, "progress": job.fraction}
 
 
+def _title(name: Any, server: Any) -> str:
+    """The page is read in several languages: no word between the two."""
+    return f"{name} @ {server}"
+
+
 def _row(event: Mapping[str, Any], seq: int) -> dict[str, Any]:
     return {
         "seq": seq,
         "id": event.get("name"),
-        "title": f"{event.get('name')} on {event.get('server')}",
+        "title": _title(event.get("name"), event.get("server")),
         "state": "done" if event.get("ok") else "failed",
         "ended_at": event.get("time"),
         "wait": event.get("wait"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from distributed import Client
 
+from ...reclaim.action import Cause
 from ...version import __version__
 from .machine import ILL, Reading
 from .messages import Left, Message, Seen
@@ -79,7 +80,7 @@ class Attendance:
         except (KeyError, TypeError):
             reading = Reading(time.time(), ILL)
         if told["version"] != __version__:
-            why = f"its worker is of Resource Gate {told['version']}, this is {__version__}: install the same there"
+            why = f"it runs Resource Gate {told['version']}, this is {__version__}: install the same version there"
             versions = {"code": "version", "theirs": str(told["version"]), "ours": __version__}
             reading = dataclasses.replace(reading, state=ILL, reason=why, cause=versions)
         before = self.address(name)
@@ -98,12 +99,13 @@ class Attendance:
                 there = None
             for name, (address, heard) in list(self._addresses.items()):
                 if there is not None and address not in there:
-                    self._leave(name, address, "its worker process ended, or its connection broke")
+                    self._leave(name, address, "its worker process ended, or its connection broke", {"code": "ended"})
                 elif self._clock() - heard > self._silent:
-                    self._leave(name, address, f"it has not been heard of for {self._silent:.0f} s")
+                    why = f"it has not been heard of for {self._silent:.0f} s"
+                    self._leave(name, address, why, {"code": "silent", "seconds": self._silent})
 
-    def _leave(self, name: str, address: str, reason: str) -> None:
+    def _leave(self, name: str, address: str, reason: str, cause: Cause) -> None:
         if self.address(name) == address:
             del self._addresses[name]
-            self._inbox.put(Left(name, reason))
+            self._inbox.put(Left(name, reason, cause))
         self._gone(address, reason)

@@ -127,7 +127,7 @@ class Dispatcher:
         if isinstance(message, Seen):
             self._seen(message, now)
         elif isinstance(message, Left):
-            machine = self._roster.leave(message.machine, message.reason, now)
+            machine = self._roster.leave(message.machine, message.reason, now, message.cause)
             if machine is not None:
                 self._show(machine)
         elif isinstance(message, Told):
@@ -195,7 +195,7 @@ class Dispatcher:
         job.home, job.home_until = machine.name, now + self._home_wait
         job.moves += message.reached
         if not message.reached:  # the word of that is on its way
-            self._roster.leave(machine.name, message.reason, now)
+            self._roster.leave(machine.name, message.reason, now, {"code": "left"})
         self._tell(event("note", text=f"{job.job.name}: {message.reason}"))
         if job.moves > self._most_moves():
             text = f"its workers ended {job.moves} times, the last one on {machine.name}: {message.reason}"

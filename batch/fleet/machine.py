@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...reclaim.action import Cause
 from ..client import Client, is_loopback
-from ..errors import ClientError, RequestRefused
+from ..errors import BadAnswer, ClientError, RequestRefused
 
 UP, ILL, DOWN = "up", "ill", "down"
 """States of a machine: takes jobs; answers but runs none; does not answer."""
@@ -73,7 +74,7 @@ class Reading:
     busy: bool = False
     node: str = ""
     progress: float | None = None
-    cause: Mapping[str, str] | None = None
+    cause: Cause | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in plain types, to be sent."""
@@ -96,9 +97,10 @@ def look(client: Client, clock: Callable[[], float] = time.time) -> Reading:
         status = client.status()
         return _gated(status, client.url, clock()) if status is not None else _stock(client, clock())
     except ClientError as error:
-        return Reading(clock(), DOWN, str(error))
+        return Reading(clock(), DOWN, str(error), cause=error.cause)
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # somebody else's server, or another version
-        return Reading(clock(), ILL, f"{client.url} answered what is not understood here: {error!r}")
+        odd = BadAnswer(f"{client.url} answered what is not understood here: {error!r}")
+        return Reading(clock(), ILL, str(odd), cause=odd.cause)
 
 
 def _gated(status: Mapping[str, Any], url: str, now: float) -> Reading:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...reclaim.action import Cause
 from ..joblist.job import Job
 from ..runner.result import JobResult
 from .machine import Reading
@@ -22,10 +23,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Left:
-    """A machine is no longer there: its worker process has ended, or its connection broke."""
+    """A machine is no longer there: its worker process has ended, or its connection broke.
+
+    Attributes:
+        cause: `reason` as a code and what belongs to it.
+    """
 
     machine: str
     reason: str
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...reclaim.action import Cause
 from ..runner.breaker import Breaker
 from .machine import DOWN, ILL, UP, Reading
 from .placement import Room
@@ -23,6 +24,7 @@ class Machine:
     Attributes:
         room: as placing sees it.
         lease: of the job it has; None where its slot is free.
+        left, left_cause: why its worker is gone, in words and as a code; empty and None while it is there.
         gone_since: since when its server does not answer, or its worker is gone (steady clock); None while both are.
         breaker: open while it rests, after its server failed a job.
         done, failed: jobs of this batch.
@@ -34,6 +36,7 @@ class Machine:
     breaker: Breaker
     lease: str | None = None
     left: str = ""
+    left_cause: Cause | None = None
     gone_since: float | None = None
     done: int = 0
     failed: int = 0
@@ -51,6 +54,16 @@ class Machine:
         if reading.state == UP and self.breaker.wait > 0:
             return RESTING, self.breaker.reason
         return reading.state, reading.reason
+
+    @property
+    def cause(self) -> Cause | None:
+        """The reason as a code and what belongs to it; None where there is none, or only words tell it."""
+        state, _ = self.state
+        if state == LEFT:
+            return self.left_cause
+        if state == RESTING:
+            return self.breaker.cause
+        return self.room.reading.cause if self.room.reading is not None else None
 
 
 class Roster:
@@ -73,7 +86,7 @@ class Roster:
     def seen(self, name: str, url: str, reading: Reading, now: float) -> Machine:
         """Take in a look; who was not known joins, who had left is back."""
         machine = self.machines.get(name) or self.expect(name, url, now)
-        machine.left, machine.url = "", url
+        machine.left, machine.left_cause, machine.url = "", None, url
         machine.room.take(reading)
         if reading.state != DOWN:
             machine.gone_since = None
@@ -86,11 +99,11 @@ class Roster:
         """Whether one is to come that has not been looked at yet."""
         return any(machine.state[0] == JOINING for machine in self.machines.values())
 
-    def leave(self, name: str, reason: str, now: float) -> Machine | None:
-        """Its worker is gone."""
+    def leave(self, name: str, reason: str, now: float, cause: Cause | None = None) -> Machine | None:
+        """Its worker is gone, and why: in words, and as a code."""
         machine = self.machines.get(name)
         if machine is not None and not machine.left:
-            machine.left = reason
+            machine.left, machine.left_cause = reason, cause
             machine.gone_since = now if machine.gone_since is None else machine.gone_since
         return machine
 
@@ -120,7 +133,7 @@ def describe(machine: Machine) -> dict[str, Any]:
         "url": machine.url,
         "state": state,
         "reason": reason,
-        "cause": reading.cause if reading is not None and reading.cause and reason == reading.reason else None,
+        "cause": machine.cause,
         "level": reading.level if reading is not None and state in (UP, ILL, RESTING) else None,
         "ram": {"used": ram.used, "limit": ram.limit, "fraction": ram.fraction, "tiers": dict(ram.tiers)}
         if ram

@@ -180,7 +180,7 @@ class MachinePlugin(WorkerPlugin):
                 continue  # not registered yet: nobody would hear of it
             reading = look(client)
             if (self.folder / LEAVING).exists():
-                why = "it was told to leave, and takes no more"
+                why = "it was told to leave, and takes no more jobs"
                 reading = dataclasses.replace(reading, state=ILL, reason=why, cause={"code": "leaving"})
             self._report(worker, reading)
             self._ending.wait(LOOK_INTERVAL)

@@ -151,11 +151,11 @@ class Attempts:
             return self._line.ask(lambda: self._follower.until_end(self.prompt))
         except JobTimeout as late:
             self.prompt.cancel()
-            raise Failure(TIMEOUT, str(late)) from None
+            raise Failure(TIMEOUT, str(late), cause=late.cause) from None
         except JobLost as lost:
             if story := self._line.ask(self.prompt.set_aside):
-                raise Failure(LOST, story) from None
-            raise Failure(LOST, str(lost), same_prompt=True) from None
+                raise Failure(LOST, story, cause={"code": "aside"}) from None
+            raise Failure(LOST, str(lost), same_prompt=True, cause=lost.cause) from None
 
     def _measure(self) -> None:
         """Take the server's own measurement of the prompt's peaks: it samples faster than we look."""

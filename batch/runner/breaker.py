@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ...reclaim.action import Cause
 from .result import LOST, SERVER, TIMEOUT, JobResult
 
 THRESHOLD = 3
@@ -35,6 +36,8 @@ class Breaker:
         self._opened = 0
         self._until = 0.0
         self.reason = ""
+        """The last failure in words; `cause` is the same as a code, None where only the words tell."""
+        self.cause: Cause | None = None
 
     def record(self, result: JobResult) -> None:
         """Take note of how a job went there."""
@@ -43,7 +46,7 @@ class Breaker:
             self._until = 0.0
             return
         self._failures += 1
-        self.reason = result.error
+        self.reason, self.cause = result.error, result.cause
         if self._failures >= self._threshold or self._opened:
             self._until = self._clock() + self._cooldown * 2**self._opened
             self._opened += 1

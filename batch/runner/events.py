@@ -17,7 +17,7 @@ def event(name: str, /, **fields: Any) -> dict[str, Any]:
     submitted {index, attempt, id, server} (for the journal; told before the prompt is sent),
     progress {index, node, value, max}, memory {server, used, limit, fraction, level, tiers},
     retry {index, attempt, of, wait, error}, reconnect {server, try, of},
-    server {server, state: gone | waiting | back | lost | resting | failed, reason},
+    server {server, state: gone | waiting | back | lost | resting | failed, reason, cause: the same as a code, or None},
     job_ended {index, name, ok, seconds, error, …}, note {text}, batch_ended {done, failed, …}.
     """
     return {"event": name, "time": time.time(), **fields}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...gate.retry import ErrorKind
+from ...reclaim.action import Cause
 from .result import LOST, OUTPUT
 
 MEMORY = frozenset({ErrorKind.MEMORY.value, ErrorKind.DEVICE_MEMORY.value})
@@ -16,11 +17,14 @@ class Failure(Exception):  # noqa: N818 - it is how something ended
         text: one line for people.
         node: `5 LoadVideo`, where one failed.
         same_prompt: the server has no end of it: it is sent again under its id.
+        cause: what the server did, as a code; None where no server is to blame, or where only the text tells.
     """
 
-    def __init__(self, kind: str, text: str, node: str = "", *, same_prompt: bool = False) -> None:
+    def __init__(
+        self, kind: str, text: str, node: str = "", *, same_prompt: bool = False, cause: Cause | None = None
+    ) -> None:
         super().__init__(text)
-        self.kind, self.text, self.node, self.same_prompt = kind, text, node, same_prompt
+        self.kind, self.text, self.node, self.same_prompt, self.cause = kind, text, node, same_prompt, cause
 
     def may_pass(self, retried: int, retries: int) -> bool:
         """Whether another try makes sense after `retried` of `retries`.

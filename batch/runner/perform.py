@@ -56,7 +56,7 @@ class _Performance:
         except Failure as failed:
             failure = failed
         except (ServerLost, ClientError) as lost:
-            failure = Failure(SERVER, str(lost))
+            failure = Failure(SERVER, str(lost), cause=lost.cause)
         except StoppedNow:
             failure = Failure(STOPPED, "the batch was stopped")
             if not (isinstance(self._stop, Stop) and self._stop.leaves):
@@ -68,6 +68,7 @@ class _Performance:
             ok=failure is None,
             error_kind="" if failure is None else failure.kind,
             error="" if failure is None else failure.text,
+            cause=None if failure is None else failure.cause,
             node="" if failure is None else failure.node,
             attempts=attempts.sent,
             seconds=time.monotonic() - began,

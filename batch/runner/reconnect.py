@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from ...reclaim.action import Cause
 from ..errors import ClientError, RequestRefused, ServerGone, ServerSilent
 from .events import Tell, event
 from .health import NOT_ITSELF, look
@@ -20,11 +21,21 @@ T = TypeVar("T")
 
 
 class ServerLost(Exception):  # noqa: N818 - it names what happened, as a person would
-    """It did not come back in time, or breaks the same request again and again."""
+    """It did not come back in time, or breaks the same request again and again.
+
+    Args:
+        code: which of the two (`away`, `again`), for a panel in the user's language.
+    """
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.cause: Cause = {"code": code}
 
 
 class WorkerDead(ServerGone):
     """It answers, but the thread that runs prompts is dead: only a restart helps."""
+
+    code = "dead"
 
 
 class Line:
@@ -81,9 +92,10 @@ class Line:
     def _come_back(self, why: ClientError, broken: int) -> None:
         options, began = self._options, time.monotonic()
         if broken > max(1, options.reconnect):
-            self._say("lost", str(why))
-            raise ServerLost(f"{self._server.name} breaks the same request {broken} times in a row ({why})")
-        self._say("gone", str(why))
+            self._say("lost", str(why), {"code": "again"})
+            text = f"{self._server.name} breaks the same request {broken} times in a row ({why})"
+            raise ServerLost(text, "again")
+        self._say("gone", str(why), why.cause)
         if broken > 1 and self._stop.wait(options.reconnect_wait):
             raise StoppedNow
         for number in range(1, options.reconnect + 1):
@@ -92,15 +104,17 @@ class Line:
                 return self._back(began)
             if self._stop.wait(options.reconnect_wait):
                 raise StoppedNow
-        self._say("waiting", f"up to {options.ready_budget:.0f} s for it to come up")
+        budget = options.ready_budget
+        self._say("waiting", f"up to {budget:.0f} s for it to come up", {"code": "waits", "seconds": budget})
         give_up = time.monotonic() + options.ready_budget
         while time.monotonic() < give_up:
             if self._answers():
                 return self._back(began)
             if self._stop.wait(min(READY_EVERY, options.ready_budget / 10)):
                 raise StoppedNow
-        self._say("lost", str(why))
-        raise ServerLost(f"{self._server.name} did not come back within {time.monotonic() - began:.0f} s ({why})")
+        self._say("lost", str(why), {"code": "away"})
+        text = f"{self._server.name} did not come back within {time.monotonic() - began:.0f} s ({why})"
+        raise ServerLost(text, "away")
 
     def _answers(self) -> bool:
         """Whether it answers, and can run prompts."""
@@ -114,5 +128,5 @@ class Line:
         self._server.came_back()
         self._say("back", f"after {time.monotonic() - began:.0f} s")
 
-    def _say(self, state: str, reason: str) -> None:
-        self._tell(event("server", server=self._server.name, state=state, reason=reason))
+    def _say(self, state: str, reason: str, cause: Cause | None = None) -> None:
+        self._tell(event("server", server=self._server.name, state=state, reason=reason, cause=cause))

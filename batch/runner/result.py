@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...reclaim.action import Cause
+
 SERVER = "server"
 """The server is gone, did not become ready, or lost the job too often where no job is to blame: another server, or the
 same one later, may do it."""
@@ -42,6 +44,7 @@ class JobResult:
         outputs: the files, under their stable names.
         server: where it ran last.
         actions: what the server's Resource Gate did meanwhile, a line each.
+        cause: what its server did to it, as a code and what belongs to it; None where no server is to blame.
         expected_ram: bytes that `peak_ram` was expected to stay below, as the server's Resource Gate foretold it; None
             where it said nothing.
     """
@@ -59,6 +62,7 @@ class JobResult:
     server: str = ""
     actions: tuple[str, ...] = ()
     expected_ram: int | None = None
+    cause: Cause | None = None
 
     @property
     def job_is_open(self) -> bool:

@@ -25,7 +25,7 @@ def run_on_one(journal: Journal, options: RunOptions, tell: Tell, stopping: Stop
             return f"{server.name} fails one job after another for reasons of its own: {server.breaker.reason}"
         if wait := server.breaker.wait:
             reason = f"no job for {wait:.0f} s: {server.breaker.reason}"
-            tell(event("server", server=server.name, state="resting", reason=reason))
+            tell(event("server", server=server.name, state="resting", reason=reason, cause=server.breaker.cause))
             stopping.finish.wait(wait)
             continue
         job = journal.job(due[0])
@@ -36,7 +36,7 @@ def run_on_one(journal: Journal, options: RunOptions, tell: Tell, stopping: Stop
         if result.error_kind == STOPPED:
             break
         if result.error_kind == SERVER:
-            tell(event("server", server=server.name, state="failed", reason=result.error))
+            tell(event("server", server=server.name, state="failed", reason=result.error, cause=result.cause))
             # It was waited for with patience already: to try again at once would only double that.
             return result.error
         due.popleft()

@@ -77,7 +77,7 @@ def test_it_holds_every_key_that_was_promised(build):
     assert json.loads(json.dumps(told)) == told
     assert set(told) == {
         "version", "time", "host", "level", "resources", "process", "gpus", "temp", "worker_alive",
-        "gate", "queue", "batch", "last_action", "degraded", "monitor",
+        "gate", "queue", "batch", "last_action", "degraded", "causes", "monitor",
     }  # fmt: skip
     assert told["version"] == __version__ and told["time"] == 1700000000.0
     assert told["host"] == {"name": "ComfyUI", "version": "0.33.0"} and told["worker_alive"] is True

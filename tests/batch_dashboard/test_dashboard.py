@@ -13,6 +13,7 @@ from resource_gate.batch.dashboard.serve import Dashboard, dashboard_beside
 from resource_gate.batch.fleet.machine import Memory, Reading
 from resource_gate.batch.fleet.roster import Roster
 from resource_gate.batch.runner.events import event
+from resource_gate.batch.runner.result import JobResult
 
 
 class Shown:
@@ -77,15 +78,33 @@ def test_machines_are_told_with_memory_state_and_job(get, board):
     assert told["batch"]["state"] == "running" and told["batch"]["total"] == 5 and told["dask"] is None
 
 
+def test_why_a_machine_has_left_or_rests_is_told_in_parts_too(board):
+    roster = Roster()
+    for name in ("left", "rests"):
+        roster.seen(name, "http://a:1", Reading(1.0), 1.0)
+    roster.leave("left", "it has not been heard of for 30 s", 2.0, {"code": "silent", "seconds": 30.0})
+    roster.machines["rests"].breaker.record(JobResult(False, "server", "away for long", cause={"code": "away"}))
+    for machine in roster.machines.values():
+        board.machine(machine, None, None)
+    left, rests = board.fleet()["machines"]
+    assert (left["state"], left["cause"]) == ("left", {"code": "silent", "seconds": 30.0})
+    assert (rests["state"], rests["reason"], rests["cause"]) == ("resting", "away for long", {"code": "away"})
+    back = roster.seen("left", "http://a:1", Reading(3.0), 3.0)
+    board.machine(back, None, None)
+    assert board.fleet()["machines"][0]["cause"] is None
+
+
 def test_one_server_without_a_fleet_is_told_by_its_events(board):
     board.on(event("memory", server="http://a:1", used=5, limit=10, fraction=0.5, level="normal"))
     board.on(event("job_started", index=0, name="clip", server="http://a:1"))
     board.on(event("job_ended", index=0, name="clip", ok=True, seconds=2.0, server="http://a:1", attempts=3))
     board.on(event("job_ended", index=1, name="bad", ok=False, seconds=1.0, server="http://a:1", error="why"))
-    board.on(event("server", server="http://b:2", state="gone", reason="refused"))
+    board.on(event("server", server="http://a:1", state="back", reason="after 3 s"))
+    board.on(event("server", server="http://b:2", state="gone", reason="refused", cause={"code": "gone"}))
     a, b = board.fleet()["machines"]
     assert (a["state"], a["ram"]["used"], a["done"], a["failed"]) == ("up", 5, 1, 1)
-    assert (b["state"], b["reason"]) == ("gone", "refused")
+    assert (a["reason"], a["cause"]) == ("", None)
+    assert (b["state"], b["reason"], b["cause"]) == ("gone", "refused", {"code": "gone"})
     rows = board.jobs(10, None)["jobs"]
     assert [(row["id"], row["state"], row["retries"], row["error"]) for row in rows] == [
         ("bad", "failed", 0, "why"),

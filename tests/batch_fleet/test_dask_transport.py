@@ -173,7 +173,8 @@ def test_a_new_process_in_the_place_of_the_old_one_breaks_the_lease(way):
 
 def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(way):
     way.give()
-    assert "has not been heard of" in way.next(Left).reason
+    left = way.next(Left)
+    assert "has not been heard of" in left.reason and left.cause == {"code": "silent", "seconds": 0.3}
     assert way.next(Broken).lease == "lease"
     way.client.look()
     give_up = time.monotonic() + 30

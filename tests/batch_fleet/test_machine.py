@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from resource_gate.batch.answers import QueueState
-from resource_gate.batch.errors import RequestRefused, ServerGone
+from resource_gate.batch.errors import RequestRefused, ServerGone, ServerSilent
 from resource_gate.batch.fleet.machine import DOWN, ILL, UP, Reading, look
 
 STATUS = {
@@ -85,6 +85,10 @@ def test_why_it_is_ill_is_told_in_parts_too():
     assert see({**STATUS, "worker_alive": False}).cause == {"code": "dead"}
     assert see({**STATUS, "gate": {"state": "paused", "reason": "by hand"}}).cause == {"code": "paused"}
     assert see(STATUS).cause is None
+    assert see(ServerGone("http://a is gone (refused)")).cause == {"code": "gone"}
+    assert see(ServerSilent("http://a did not answer in time")).cause == {"code": "slow"}
+    assert see(RequestRefused(500, "broken")).cause == {"code": "http", "status": "500"}
+    assert see({"level": "normal"}).cause == {"code": "odd"}
 
 
 def test_a_look_survives_being_sent():

@@ -182,6 +182,7 @@ def test_a_job_that_the_server_set_aside_fails_with_the_story(fake, runs, job, o
     fake.default = outcome("lost")
     result = runs(fake)(job())
     assert result.error == "set aside after 2 deaths of the server while it ran: the process died while it ran"
+    assert result.cause == {"code": "aside"}
     assert result.error_kind == "lost"
 
 
@@ -242,6 +243,7 @@ def test_a_job_that_takes_too_long_is_taken_off(fake, runs, job, outcome):
     fake.default = outcome("hold")
     result = runs(fake, job_timeout=0.1)(job())
     assert result.error_kind == "timeout" and not fake.running
+    assert result.cause == {"code": "late"}
 
 
 @pytest.mark.parametrize("listen", [True, False])

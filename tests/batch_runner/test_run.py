@@ -9,7 +9,7 @@ from resource_gate.batch.runner.run import run_on_one
 from resource_gate.batch.runner.server import Server
 from resource_gate.batch.runner.stopping import Stopping
 
-LOST = JobResult(False, "lost", "it died")
+LOST = JobResult(False, "lost", "it died", cause={"code": "forgot"})
 GOOD = JobResult(True)
 
 
@@ -69,8 +69,11 @@ def test_a_server_that_stays_away_ends_the_run_with_the_rest_still_planned(journ
         if event["event"] == "job_ended" and event["index"] == 1:
             fake.stop()
 
-    reason = run(journal, options, fake, show=show)
+    told = []
+    reason = run(journal, options, fake, show=lambda event: (told.append(event), show(event)))
     assert "did not come back" in reason
+    causes = {event["state"]: event["cause"] for event in told if event["event"] == "server"}
+    assert causes["gone"] == {"code": "gone"} and causes["lost"] == causes["failed"] == {"code": "away"}
     assert journal.counts() == {"planned": 3, "running": 0, "done": 2, "failed": 0, "skipped": 0}
 
 
@@ -84,7 +87,8 @@ def test_a_breaker_rests_a_server_that_fails_in_a_row_and_longer_each_time():
     now[0] = 10.0
     assert breaker.wait == 0
     breaker.record(LOST)
-    assert breaker.wait == 20 and breaker.given_up and breaker.reason == "it died"
+    assert breaker.wait == 20 and breaker.given_up
+    assert (breaker.reason, breaker.cause) == ("it died", {"code": "forgot"})
 
 
 def test_a_good_job_closes_the_breaker_again():

@@ -226,7 +226,7 @@ def test_an_emergency_and_a_restored_job_are_told_and_readings_are_not(
     assert page.locator(".rg-toast").count() == 0
     for state in ("emergency", "running", "emergency"):
         status_server.push(example_status(state))
-    page.locator(".rg-toast", has_text="Memory is nearly full: RAM is at 97%.").wait_for()
+    page.locator(".rg-toast", has_text="Emergency: RAM is at 97% of its limit.").wait_for()
     assert page.locator(".rg-toast").count() == 1, "again and again would be noise"
     status_server.send("resource_gate.batch", {"kind": "restored", "job": None, "count": 3, "summary": None})
     page.locator(".rg-toast", has_text="3 jobs of the last run are queued again.").wait_for()

@@ -60,10 +60,16 @@ def test_a_node_far_beyond_what_this_workflow_ever_took_is_told_loudly_once(worl
         problem = world.hang(FLOOR + 120)
     assert "prompt a is stuck: node 2 Sample" in problem
     assert "took was 100 s (2 Sample)" in problem
+    assert world.watch.cause == {
+        "code": "stuck",
+        "node": "2 Sample",
+        "still": pytest.approx(FLOOR, abs=130),
+        "longest": 100,
+    }
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     world.watch.ended(Outcome("a", False, "interrupted"))
     world.watch.look()
-    assert world.watch.problem is None
+    assert world.watch.problem is None and world.watch.cause is None
 
 
 def test_a_first_run_is_never_called_stuck(world):

@@ -61,6 +61,7 @@ def test_with_a_busy_worker_what_may_be_done_is_done_and_the_rest_follows_betwee
     assert told(freed) == [["ram", "anywhere"], ["disk", "temp"]]
     assert "a node is running" in freed.deferred
     assert freed.as_dict()["ok"] is False and freed.as_dict()["error"]["message"] == freed.deferred
+    assert freed.as_dict()["cause"] == {"code": "node"}
     host.at_boundary(Place.BETWEEN_PROMPTS)
     assert freed.as_dict()["deferred"] == freed.deferred and len(freed.actions) == 2
 

@@ -45,7 +45,8 @@ export function readAction(value: unknown): Action {
 }
 
 /** What came of `POST /resource_gate/free`. */
-export function readFreed(value: unknown): { freed: number; actions: Action[]; deferred: string } {
+export function readFreed(value: unknown): { freed: number; actions: Action[]; deferred: string; cause: Json } {
   const data = object(value);
-  return { freed: number(data.would_free) || number(data.freed), actions: list(data.actions).map(readAction), deferred: text(data.deferred) };
+  const freed = number(data.would_free) || number(data.freed);
+  return { freed, actions: list(data.actions).map(readAction), deferred: text(data.deferred), cause: object(data.cause) };
 }

@@ -9,7 +9,7 @@ import type { Answer, Command, Outcome, Shell } from "./shell";
 import type { Happening, Place, State } from "./state";
 import type { Deeds } from "./view";
 import { readFreed } from "./action";
-import { refusalWhy } from "./views/words";
+import { deferredWhy, refusalWhy } from "./views/words";
 
 export class Commands {
   /** @param done called when the server may have changed. */
@@ -24,11 +24,11 @@ export class Commands {
   free(level: Strength, dryRun = false): Promise<Outcome> {
     const body = dryRun ? { level, dry_run: true } : { level };
     return this.send("free", "free", body, (data) => {
-      const { freed, deferred, actions } = readFreed(data);
+      const { freed, deferred, cause, actions } = readFreed(data);
       const bytes = this.formats().bytes(freed);
       this.happen({ type: "loaded", part: { plan: dryRun ? { freed, actions } : null } });
       if (dryRun) return freed > 0 ? this.t("free.would", { bytes }) : this.t(actions.length ? "free.wouldTry" : "free.wouldNot");
-      if (deferred) return this.t("free.deferred", { bytes, reason: deferred });
+      if (deferred) return this.t("free.deferred", { bytes, reason: deferredWhy(cause, this.texts()) ?? deferred });
       return freed > 0 ? this.t("free.freed", { bytes }) : this.t("free.nothing");
     });
   }

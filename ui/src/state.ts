@@ -23,7 +23,7 @@ export interface Said {
 
 export interface State {
   link: Link;
-  /** What the server said when it refused. */
+  /** What the server said when it refused; empty where it said what this panel does not understand. */
   message: string;
   status: Status | null;
   /** Seconds the server's clock is ahead of this machine's. */
@@ -120,7 +120,7 @@ function acted(state: State, action: Action): State {
 
 function received(state: State, data: unknown, now: number): State {
   const status = readStatus(data);
-  if (!status) return { ...state, link: "refused", message: "not a status" };
+  if (!status) return { ...state, link: "refused", message: "" };
   const behind = state.status ? state.status.time - status.time : 0;
   if (state.link === "live" && behind > 0 && behind < OVERTAKEN) return state;
   state.trail.add(status);

@@ -71,6 +71,8 @@ export interface Status {
   batch: Batch;
   lastAction: Action | null;
   degraded: Record<string, string>;
+  /** Of what is degraded, as a code and its parts; only where the server tells them. */
+  causes: Json;
   monitor: { interval: number; late: number; problems: Record<string, string> };
 }
 
@@ -107,6 +109,7 @@ export function readStatus(value: unknown): Status | null {
     batch: readBatch(batch),
     lastAction: data.last_action ? readAction(data.last_action) : null,
     degraded: texts(data.degraded),
+    causes: object(data.causes),
     monitor: { interval: number(monitor.interval), late: number(monitor.late), problems: texts(monitor.problems) },
   };
 }

@@ -131,6 +131,8 @@ describe("the panel", () => {
     expect(find(".rg-limits").hidden).toBe(true);
     await push({ degraded: { brake: "no hook" }, monitor: { interval: 1, late: 0, problems: { nvml: "no driver" } } });
     expect(text(".rg-limits ul")).toBe("brake: no hookCannot read nvml: no driver");
+    await push({ degraded: { stuck: "odd" }, causes: { stuck: { code: "stuck", node: "7 A", still: 1500, longest: 120 } }, monitor: {} });
+    expect(text(".rg-limits ul")).toContain("A prompt seems stuck: node 7 A has shown no progress for 25 min.");
   });
 
   it("puts in text as text, whatever it holds", async () => {
@@ -259,6 +261,14 @@ describe("the buttons", () => {
     expect(text("[data-ok]")).toBe("Freed 0 B so far; a node is running.");
   });
 
+  it("tell it in the user's language, where the server tells it in parts", async () => {
+    const { shell, find, text } = await opened();
+    shell.answer = { kind: "ok", data: { ok: true, freed: 0, actions: [], deferred: "odd", cause: { code: "node" } } };
+    find("[data-deed=free]").click();
+    await vi.advanceTimersByTimeAsync(20);
+    expect(text("[data-ok]")).toBe("Freed 0 B so far; a node is running; models and cached outputs follow once it has ended.");
+  });
+
   it("tell why it did not work", async () => {
     const { shell, find, text } = await opened();
     shell.answer = { kind: "refused", message: "level: no such level" };
@@ -285,7 +295,8 @@ describe("notices", () => {
   it.each([
     [{ kind: "missing" }, "The server part of Resource Gate is not loaded."],
     [{ kind: "unreachable" }, "The server does not answer."],
-    [{ kind: "refused", message: "no" }, "The server refused to tell its state: no"],
+    [{ kind: "refused", message: "no" }, "The server refused to report its state: no"],
+    [{ kind: "ok", data: { level: 7 } }, "The server refused to report its state: what it answers is not understood here"],
   ] as const)("%j is told in words", async (answer, words) => {
     const { text } = await opened(status(), (shell) => (shell.answer = answer));
     expect(text(".rg-notices")).toContain(words);

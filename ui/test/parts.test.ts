@@ -162,7 +162,7 @@ describe("news", () => {
     const { shell, push, wait } = await opened();
     const high = { level: "emergency", resources: { ram: resource(0.97, "emergency") } };
     for (const next of [high, {}, high]) await push(next);
-    expect(shell.toasts.map((news) => news.text)).toEqual(["Memory is nearly full: RAM is at 97%."]);
+    expect(shell.toasts.map((news) => news.text)).toEqual(["Emergency: RAM is at 97% of its limit."]);
     await wait(60_000);
     for (const next of [{}, high]) await push(next);
     expect(shell.toasts).toHaveLength(2);
@@ -288,7 +288,7 @@ it("only a page of its own asks for machines, and no more where there are none",
 });
 
 it("a runner's dashboard, which measures nothing, shows machines, batch and jobs, and is not called broken", async () => {
-  const machines = [{ name: "http://a:8188", url: "http://a:8188", state: "resting", reason: "3 errors", level: "normal", ram: null, gpus: [], job: null, done: 2, failed: 0 }];
+  const machines = [{ name: "http://a:8188", url: "http://a:8188", state: "resting", reason: "3 errors", cause: { code: "late" }, level: "normal", ram: null, gpus: [], job: null, done: 2, failed: 0 }];
   const { host, find, text, wait, shell } = await opened({}, (one) => {
     one.standalone = true;
     one.routes["/resource_gate/status"] = { kind: "missing" };
@@ -298,6 +298,8 @@ it("a runner's dashboard, which measures nothing, shows machines, batch and jobs
   expect(find(".resource-gate").hasAttribute("data-runner")).toBe(true);
   expect([text(".rg-link"), text(".rg-notices"), text(".rg-queue .rg-side")]).toEqual(["Live", "", "2 of 5"]);
   expect(text(".rg-machines .rg-state")).toBe("Resting after errors");
+  expect(text(".rg-machines .rg-caption")).toContain("A job did not end in the time given for it");
+  expect(find(".rg-machines .rg-state").getAttribute("title"), "the server's own words").toBe("3 errors");
   find<HTMLDetailsElement>(".rg-queue details").open = true;
   await wait(2 * GAP);
   expect(text(".rg-queue .rg-jobs:not([hidden]) li")).toContain("clip");

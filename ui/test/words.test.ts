@@ -7,7 +7,7 @@ import { Formats } from "../src/format";
 import { Texts } from "../src/i18n";
 import { empty, type State } from "../src/state";
 import { readStatus, type Status } from "../src/status";
-import { actionWords, gateWhy, machineWhy, refusalWhy, stepName } from "../src/views/words";
+import { actionWords, deferredWhy, errorWhy, gateWhy, heldWhy, machineWhy, problemWhy, refusalWhy, stepName } from "../src/views/words";
 import { rawStatus } from "./status";
 
 const GB = 1024 ** 3;
@@ -70,7 +70,7 @@ describe("why a job is not queued again", () => {
   const secret = { id: "a", why: "it held a key or password (1.api_key), which the journal does not keep", cause: { code: "secret", what: "1.api_key" } };
 
   it("is told in the user's language, from its parts", () => {
-    expect(refusalWhy(secret, texts("zh"))).toBe("其中含有密钥或密码（1.api_key），日志不会保存；请重新排队");
+    expect(refusalWhy(secret, texts("zh"))).toBe("其中含有密钥或密码（1.api_key），日志库不会保存；请重新排队");
     expect(refusalWhy({ why: "x", cause: { code: "state", state: "done" } }, texts("zh"))).toBe("它没有失败，状态为：完成");
     expect(refusalWhy({ why: "x", cause: { code: "state", state: "odd" } }, texts("en"))).toBe("it has not failed, its state is: odd");
   });
@@ -81,17 +81,50 @@ describe("why a job is not queued again", () => {
   });
 });
 
+describe("what is amiss, and what freeing waits for", () => {
+  const stuck = { code: "stuck", node: "7 KSampler", still: 1500, longest: 120 };
+
+  it("is told in the user's language, from its parts", () => {
+    expect(plain(problemWhy(stuck, texts("en"), new Formats("en")) ?? "")).toBe(
+      "A prompt seems stuck: node 7 KSampler has shown no progress for 25 min. " +
+        "No node of this workflow ever took longer than 2 min. Interrupt it, or restart the server.",
+    );
+    expect(problemWhy(stuck, texts("zh"), new Formats("zh"))).toContain("节点 7 KSampler 已有");
+    expect(deferredWhy({ code: "node" }, texts("zh"))).toBe("有节点正在运行，结束后再处理模型和缓存的输出");
+  });
+
+  it("is left to the server's words where it tells no parts", () => {
+    for (const cause of [undefined, {}, { code: "moon" }]) expect(problemWhy(cause, texts("zh"), new Formats("zh"))).toBeUndefined();
+    expect(deferredWhy({}, texts("zh"))).toBeUndefined();
+  });
+});
+
+it("why a job did not end well is told in the user's language where the journal says it, else in the words of who said it", () => {
+  expect(errorWhy("the process died while it ran: killed by signal 9", texts("zh"))).toBe("运行它时进程崩溃: killed by signal 9");
+  expect(errorWhy("interrupted by the user", texts("zh"))).toBe("已由用户中断");
+  for (const said of ["", "shapes do not match: 4, 5", "toString"]) expect(errorWhy(said, texts("zh"))).toBe(said);
+});
+
+it("what holds a card back is told in the user's language, and what is not known in the driver's", () => {
+  expect(heldWhy("hot (hardware), power cap", texts("zh"), new Formats("zh"))).toBe("过热（硬件）和功耗上限");
+  expect(heldWhy("power cap, moon", texts("en"), new Formats("en"))).toBe("power cap and moon");
+});
+
 describe("why a machine takes no job", () => {
   const machine = (cause: object | null): Machine => readFleet({ machines: [{ name: "a", state: "ill", reason: "it is paused", cause }] }).machines[0] as Machine;
 
   it("is told in the user's language, from its parts", () => {
-    expect(machineWhy(machine({ code: "paused" }), texts("zh"))).toBe("它已暂停");
-    expect(machineWhy(machine({ code: "version", theirs: "0.2", ours: "0.1" }), texts("en"))).toBe(
-      "Its worker is of Resource Gate 0.2, this is 0.1: install the same there",
+    expect(machineWhy(machine({ code: "paused" }), texts("zh"), new Formats("zh"))).toBe("它已暂停");
+    expect(machineWhy(machine({ code: "version", theirs: "0.2", ours: "0.1" }), texts("en"), new Formats("en"))).toBe(
+      "It runs Resource Gate 0.2, this is 0.1: install the same version there",
     );
+    const told = (cause: object): string => plain(machineWhy(machine(cause), texts("zh"), new Formats("zh")));
+    expect(told({ code: "silent", seconds: 30 })).toBe("已有 30秒 没有它的消息");
+    expect(told({ code: "http", status: "500" })).toBe("它返回了错误（HTTP 500）");
+    expect(told({ code: "away" })).toBe("它的服务器没有及时恢复");
   });
 
   it("stays in the server's words where it tells no parts", () => {
-    for (const cause of [null, { code: "moon" }]) expect(machineWhy(machine(cause), texts("zh"))).toBe("it is paused");
+    for (const cause of [null, { code: "moon" }]) expect(machineWhy(machine(cause), texts("zh"), new Formats("zh"))).toBe("it is paused");
   });
 });

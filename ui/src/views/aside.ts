@@ -3,6 +3,7 @@ import type { Job } from "../jobs";
 import type { Context, Deeds, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
+import { errorWhy } from "./words";
 
 /** Jobs in quarantine, each with its story and a way out. */
 export class Aside implements View {
@@ -54,7 +55,7 @@ class SetAside {
     if (job.peakVram) story.push(texts.t("jobs.vram", { bytes: formats.bytes(job.peakVram) }));
     if (job.queuedAt) story.push(texts.t("restore.queuedAt", { clock: formats.date(job.queuedAt) }));
     setText(this.story, story.join(" · "));
-    setOptional(this.error, job.error);
+    setOptional(this.error, errorWhy(job.error, texts));
     const usable = ready(state);
     this.release.update(texts.t("aside.release"), usable, { hint: texts.t("aside.releaseHint"), name: texts.t("aside.releaseOne", { title: job.title }) });
   }

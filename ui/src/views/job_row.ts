@@ -6,6 +6,7 @@ import { rank } from "../tiers";
 import type { Context } from "../view";
 import { Bar } from "./bar";
 import { Button, ready } from "./button";
+import { errorWhy } from "./words";
 
 const BETWEEN = " · ";
 
@@ -62,7 +63,7 @@ export class JobRow {
     setAttr(this.level, "title", texts.t("jobs.reached"));
     setOptional(this.facts, factsOf(job, state.client, texts, formats).join(BETWEEN));
     const where = job.node && job.state !== "done" ? texts.t("jobs.at", { node: job.node }) : "";
-    setOptional(this.error, job.state === "done" ? "" : [job.error, job.error && where].filter(Boolean).join(BETWEEN));
+    setOptional(this.error, job.state === "done" ? "" : [errorWhy(job.error, texts), job.error && where].filter(Boolean).join(BETWEEN));
     show(this.retry.element, job.canRetry);
     this.retry.update(texts.t("jobs.retry"), ready(state), { name: texts.t("jobs.retryOne", { title: job.title }) });
   }

@@ -1,6 +1,7 @@
 import { h, Keyed, setText, show } from "../dom";
 import type { Context, View } from "../view";
 import { Card } from "./card";
+import { problemWhy } from "./words";
 
 /** What does not work on this machine, and why. */
 export class Limits implements View {
@@ -13,10 +14,14 @@ export class Limits implements View {
     this.card.body.append(this.rows);
   }
 
-  update({ state, texts }: Context): void {
+  update({ state, texts, formats }: Context): void {
     const { degraded, monitor } = state.status ?? { degraded: {}, monitor: { problems: {} } };
+    const causes = state.status?.causes ?? {};
     const lines: [string, string][] = [
-      ...Object.entries(degraded).map(([name, reason]): [string, string] => [`feature ${name}`, `${name}: ${reason}`]),
+      ...Object.entries(degraded).map(([name, reason]): [string, string] => [
+        `feature ${name}`,
+        problemWhy(causes[name], texts, formats) ?? `${name}: ${reason}`,
+      ]),
       ...Object.entries(monitor.problems).map(([name, reason]): [string, string] => [
         `reader ${name}`,
         texts.t("limits.reader", { name, reason }),

@@ -50,8 +50,9 @@ class Row {
     setText(this.name, machine.name);
     setAttr(this.name, "href", machine.url || null);
     setText(this.state, texts.find(`machines.state.${machine.state}`) ?? machine.state);
-    const reason = machineWhy(machine, texts);
-    setAttr(this.state, "title", reason || null);
+    const reason = machineWhy(machine, texts, formats);
+    // The server's own words name addresses and what the system said.
+    setAttr(this.state, "title", machine.reason || null);
     setAttr(this.element, "data-level", machine.level);
     const { ram, gpus } = machine;
     const meters: [string, Resource][] = ram ? [[texts.t("meters.ram"), ram]] : [];

@@ -6,6 +6,7 @@ import { Button, Said } from "./button";
 import { Card } from "./card";
 import { Meter, type Reading } from "./meter";
 import { resourceName, roleNames, sourceName } from "./names";
+import { heldWhy } from "./words";
 
 const BETWEEN = " · ";
 
@@ -143,7 +144,7 @@ function caption(resource: Resource, gpus: readonly Gpu[], { texts, formats }: P
         gpu?.utilization != null ? texts.t("meters.busy", { percent: formats.percent(gpu.utilization) }) : "",
         gpu?.temperature != null ? texts.t("meters.degrees", { n: formats.count(gpu.temperature) }) : "",
         gpu?.evictable ? texts.t("meters.evictable", { bytes: formats.bytes(gpu.evictable) }) : "",
-        gpu?.throttled ? texts.t("meters.throttled", { why: gpu.throttled }) : "",
+        gpu?.throttled ? texts.t("meters.throttled", { why: heldWhy(gpu.throttled, texts, formats) }) : "",
       ];
     }
     case "disk":

@@ -27,7 +27,7 @@ function noticesOf({ state, texts }: Context): Notice[] {
   if (state.link === "lost") notices.push({ key: "lost", kind: "error", text: texts.t("notice.lost") });
   if (state.link === "missing" && !onRunner(state)) notices.push({ key: "missing", kind: "error", text: texts.t("notice.missing") });
   if (state.link === "refused") {
-    notices.push({ key: "refused", kind: "error", text: texts.t("notice.refused", { message: state.message }) });
+    notices.push({ key: "refused", kind: "error", text: texts.t("notice.refused", { message: state.message || texts.t("notice.odd") }) });
   }
   const { status } = state;
   if (!status) return notices;

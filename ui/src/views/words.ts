@@ -16,8 +16,11 @@ export const gateWhy = ({ gate }: Status, texts: Texts, formats: Formats): strin
   texts.say(`gate.cause.${text(gate.cause.code)}`, valuesOf(gate.cause, formats)) ?? gate.reason;
 
 /** Why a machine takes no job. */
-export const machineWhy = ({ cause, reason }: Machine, texts: Texts): string =>
-  texts.say(`machines.cause.${text(cause.code)}`, { theirs: text(cause.theirs), ours: text(cause.ours) }) ?? reason;
+export function machineWhy({ cause, reason }: Machine, texts: Texts, formats: Formats): string {
+  const { theirs, ours, status, seconds } = cause;
+  const values = { theirs: text(theirs), ours: text(ours), status: text(status), time: formats.duration(number(seconds)) };
+  return texts.say(`machines.cause.${text(cause.code)}`, values) ?? reason;
+}
 
 /** Why a job is not queued again; what ComfyUI itself has against it stays in ComfyUI's words. */
 export function refusalWhy(refused: unknown, texts: Texts): string {
@@ -25,6 +28,27 @@ export function refusalWhy(refused: unknown, texts: Texts): string {
   const { code, what, state } = object(cause);
   const values = { what: text(what), state: texts.find(`jobs.state.${text(state)}`) ?? text(state) };
   return texts.say(`jobs.cause.${text(code)}`, values) ?? (text(why) || text(reason));
+}
+
+/** What the rest of freeing waits for; undefined where only the server's own words tell. */
+export const deferredWhy = ({ code }: Json, texts: Texts): string | undefined => texts.say(`free.cause.${text(code)}`);
+
+/** Why a job did not end well: the journal's own sentences; what a node or ComfyUI said stays in their words. */
+export function errorWhy(error: string, texts: Texts): string {
+  const [said = "", ...details] = error.split(": ");
+  const own = texts.find(`jobs.error.${slug(said)}`);
+  return own === undefined ? error : [own, ...details].join(": ");
+}
+
+/** What holds a card's clocks down: `hot (hardware), power cap`. */
+export const heldWhy = (throttled: string, texts: Texts, formats: Formats): string =>
+  formats.list(throttled.split(", ").map((held) => texts.find(`meters.held.${slug(held)}`) ?? held));
+
+/** What is amiss at the server; undefined where only its own words tell. */
+export function problemWhy(cause: unknown, texts: Texts, formats: Formats): string | undefined {
+  const { code, node, still, longest } = object(cause);
+  const values = { node: text(node), still: formats.duration(number(still)), longest: formats.duration(number(longest)) };
+  return texts.say(`limits.cause.${text(code)}`, values);
 }
 
 /** What was done and why. In English the server's own sentence, which tells more. */
@@ -43,6 +67,9 @@ export function actionWords(action: Action, { state, texts, formats }: Pick<Cont
 /** A step of the ladder, as `heap trim`; one that this panel does not know keeps the server's name. */
 export const stepName = ({ name }: Rung, texts: Texts): string =>
   texts.find(`action.step.${name.replaceAll(" ", "_")}`) ?? name.replaceAll("_", " ");
+
+/** The key of what the server says in few words: `hot (hardware)` → `hot_hardware`. */
+const slug = (words: string): string => words.replace(/\W+/g, "_").replace(/_$/, "");
 
 const valuesOf = (cause: Json, formats: Formats): Values => ({
   percent: formats.percent(number(cause.fraction)),
