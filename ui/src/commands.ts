@@ -142,6 +142,7 @@ export const deeds = (commands: Commands, loader: Loader, redraw: (urgent: boole
   reset: (items) => commands.reset(items),
   redraw: () => redraw(true),
   want: (what, wanted) => loader.want(what, wanted),
+  again: (what) => loader.refresh(what),
   older: () => void loader.older(),
   allowNotices: () => void Notification.requestPermission().then(() => redraw(true)),
 });

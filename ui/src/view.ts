@@ -42,6 +42,8 @@ export interface Deeds {
   redraw(): void;
   /** Whether somebody looks at this. */
   want(what: Wanted, wanted: boolean): void;
+  /** Somebody who looked at this before comes back to it. */
+  again(what: Wanted): void;
   /** Jobs older than those shown. */
   older(): void;
   /** Ask the browser whether it may tell the end of a batch; `drawn` when it has answered. */
