@@ -59,7 +59,10 @@ def has_dashboard() -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether `tcp://127.0.0.1:8786`, `localhost:8786` … leads to this machine and no other."""
-    host = urllib.parse.urlsplit(address if "://" in address else f"tcp://{address}").hostname or ""
+    try:
+        host = urllib.parse.urlsplit(address if "://" in address else f"tcp://{address}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
