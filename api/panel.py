@@ -19,6 +19,7 @@ PAGE = Path(__file__).parents[1] / "web" / "page.html"
 HEADERS = {
     "Cache-Control": "no-store, must-revalidate",
     # Else a page of another site could lay ours under something to click: what our buttons send is of our own origin.
+    # The same page as a file of the extension, which ComfyUI serves itself, looks where it is: `ui/src/page.ts`.
     # Not by a Content-Security-Policy: under `--disable-api-nodes` ComfyUI puts its own in that one's place.
     "X-Frame-Options": "SAMEORIGIN",
 }
