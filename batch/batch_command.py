@@ -183,7 +183,7 @@ def _definitions(where: Where, options: argparse.Namespace) -> Mapping[str, Any]
         last = number == len(where.servers)
         try:
             if last and not options.dry_run:
-                client.wait_ready(options.reconnect * options.reconnect_wait)
+                _wait(client, options.reconnect * options.reconnect_wait)
             answer = client.call("GET", "/object_info")
             return answer if isinstance(answer, dict) else None
         except ClientError as error:
@@ -191,6 +191,15 @@ def _definitions(where: Where, options: argparse.Namespace) -> Mapping[str, Any]
                 raise
             say(str(error))
     return None
+
+
+def _wait(client: Client, patience: float) -> None:
+    """Wait until it answers; said, for it may be that nobody has started it."""
+    try:
+        client.wait_ready(0.0)
+    except ClientError:
+        say(f"{client.url} does not answer yet; it is waited for, {patience:.0f} s at most")
+        client.wait_ready(patience)
 
 
 def _journal(jobs: JobList, where: Where, options: argparse.Namespace) -> Journal:

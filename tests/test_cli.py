@@ -37,6 +37,16 @@ def test_so_is_one_of_the_environment(capsys, monkeypatch, tmp_path):
     assert main(run) == 2 and "'localhost:8188'" in capsys.readouterr().err
 
 
+def test_who_forgot_to_start_the_server_is_told_at_once_that_it_is_waited_for(capsys, tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "w.json").write_text('{"1": {"class_type": "SaveVideo", "inputs": {"video": ""}}}')
+    run = ["batch", "run", str(tmp_path / "w.json"), "--each", str(tmp_path / "*.mp4"), "--out", str(tmp_path / "out")]
+    assert main([*run, "--server", "http://127.0.0.1:9", "--reconnect", "2", "--reconnect-wait", "0.5"]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "resource-gate: http://127.0.0.1:9 does not answer yet; it is waited for, 1 s at most"
+    assert "was not ready" in last
+
+
 def test_so_is_the_address_of_a_server_to_be_kept_running(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["run", "--url", "localhost:8188", "--", sys.executable, "-c", "pass"])
