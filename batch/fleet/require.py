@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INSTALL = "pip install 'resource-gate[fleet]'"
+INSTALL = "python -m pip install 'distributed>=2024.5'"
+"""As the extra `fleet` of the package, which no index has: who holds our name there need not be us."""
 
 
 class FleetRefused(Exception):  # noqa: N818 - it names what happened, as a person would
