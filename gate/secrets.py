@@ -106,7 +106,7 @@ def _secret_widgets(node: Mapping[str, Any]) -> tuple[list[int], bool]:
 def _blanked(tree: Any, values: set[str], *, keep: bool) -> Any:
     """A copy; a secret's value is "" where names are to be kept, and its name goes too where not."""
     if isinstance(tree, dict):
-        kept = {}
+        kept: dict[str, Any] = {}
         for name, value in tree.items():
             link = isinstance(value, (list, tuple))
             if names_a_secret(str(name)) and not (keep and link):

@@ -43,7 +43,7 @@ def status() -> Callable[..., dict[str, Any]]:
             "level": "normal",
             "resources": {
                 "ram": {"fraction": 0.5, "level": "normal", "source": "host"},
-                "disk_output": {"fraction": 0.5, "level": "normal", "path": "/mnt/client-x/output", "roles": ["output"]},
+                "disk_output": {"fraction": 0.5, "level": "normal", "path": "/mnt/client-x/out", "roles": ["output"]},
             },
             "process": {"rss": 1, "peak": 2},
             "gpus": [{"name": "NVIDIA X", "uuid": "GPU-1234", "used": 1}],
