@@ -246,8 +246,19 @@ describe("the buttons", () => {
     shell.answer = { kind: "ok", data: status({ batch }) };
     await vi.advanceTimersByTimeAsync(50);
     expect(text("[data-ok]")).toBe("They are queued again, in their order.");
-    find("[data-deed=discard]").click();
-    expect(shell.posted.at(-1)).toEqual(["/resource_gate/batch/restore", { discard: true }]);
+    const left = [1, 2].map((seq) => ({ seq, id: `id${seq}`, title: `clip ${seq}`, restorable: true }));
+    shell.answer = { kind: "ok", data: { jobs: [], left } };
+    shell.tell("batch", { kind: "restored" });
+    await vi.advanceTimersByTimeAsync(10_000);
+    const asked = async (agrees: boolean): Promise<object | undefined> => {
+      shell.agrees = agrees;
+      find("[data-deed=discard]").click();
+      await vi.advanceTimersByTimeAsync(50);
+      return shell.posted.at(-1)?.[1];
+    };
+    expect(await asked(false), "their graphs would be gone for good").toEqual({ discard: false });
+    expect(shell.questions).toEqual([["Discard", "3 jobs were still queued when the server ended.", ["clip 1", "clip 2", "and 1 more"]]]);
+    expect(await asked(true)).toEqual({ discard: true });
     expect(host.isConnected).toBe(true);
   });
 
