@@ -258,7 +258,11 @@ describe("the buttons", () => {
     };
     expect(await asked(false), "their graphs would be gone for good").toEqual({ discard: false });
     expect(shell.questions).toEqual([["Discard", "3 jobs were still queued when the server ended.", ["clip 1", "clip 2", "and 1 more"]]]);
-    expect(await asked(true)).toEqual({ discard: true });
+    find<HTMLInputElement>(".rg-restore input").click();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(text("[data-deed=restore]")).toBe("Restore 1 job");
+    expect(await asked(true)).toEqual({ discard: true, ids: ["id2"] });
+    expect(shell.questions.at(-1)?.[2], "what was unticked is not lost, so it is not named").toEqual(["clip 2"]);
     expect(host.isConnected).toBe(true);
   });
 

@@ -29,7 +29,7 @@ export class Restore implements View {
   /** What is asked before they are forgotten: a title, a sentence, and which. */
   private question: Question = ["", "", []];
 
-  constructor(deeds: Deeds) {
+  constructor(private readonly deeds: Deeds) {
     this.list = new Keyed(this.rows, () => new Choice((id, wanted) => this.choose(id, wanted)));
     this.restore = new Button("restore", () => deeds.restore(this.chosen()), "again");
     this.discard = new Button("discard", () => deeds.discard(this.chosen(), this.question));
@@ -69,6 +69,7 @@ export class Restore implements View {
   private choose(id: string, wanted: boolean): void {
     if (wanted) this.out.delete(id);
     else this.out.add(id);
+    this.deeds.redraw();
   }
 
   /** The ids that are ticked; undefined where all are, those beyond the list too. */
