@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from .batch import batch_command, history_command
+from .batch.argument_types import address, pause
 from .batch.client import Client, ClientError, RequestRefused
 from .batch.fleet import worker_command
 from .batch.progress.view import StderrHandler
@@ -35,11 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except ClientError as error:
         sys.stderr.write(f"resource-gate: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130  # as shells count Ctrl-C: 128 + SIGINT
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tells of it as it ends
+        return 141  # 128 + SIGPIPE
     return code
 
 
@@ -51,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=demo.run_demo)
     status = _with_server(commands.add_parser("status", help="what a running server's memory and queue do"))
     status.add_argument("--json", action="store_true", help="the status object as it is")
-    status.add_argument("--watch", type=float, nargs="?", const=1.0, metavar="SECONDS", help="again and again")
+    status.add_argument("--watch", type=pause, nargs="?", const=1.0, metavar="SECONDS", help="again and again")
     status.set_defaults(run=_status)
     free = _with_server(commands.add_parser("free", help="free memory now"))
     free.add_argument("--level", choices=("warning", "critical", "emergency"), default="critical", help="how far to go")
@@ -73,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _with_server(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     url = os.environ.get("RESOURCE_GATE_URL", DEFAULT_URL)
-    parser.add_argument("--server", default=url, metavar="URL", help="RESOURCE_GATE_URL, else %(default)s")
+    parser.add_argument(
+        "--server", type=address, default=url, metavar="URL", help="RESOURCE_GATE_URL, else %(default)s"
+    )
     return parser
 
 

@@ -242,9 +242,9 @@ class Extension:
         """RAM, fresh."""
         return self._ram.read()
 
-    def sample(self) -> Sample | None:
-        """The last full sample."""
-        return self.sampler.last
+    def sample(self) -> Sample:
+        """A full sample, taken now. Drivers and disks are asked, not waited for: the next one has what they say."""
+        return self.sampler.sample()
 
     def status(self) -> dict[str, Any]:
         """The status object."""

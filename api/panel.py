@@ -16,6 +16,15 @@ from .shared import Shared
 
 PAGE = Path(__file__).parents[1] / "web" / "page.html"
 
+HEADERS = {
+    "Cache-Control": "no-store, must-revalidate",
+    # Else a page of another site could lay ours under something to click: what our buttons send is of our own origin.
+    # The same page as a file of the extension, which ComfyUI serves itself, looks where it is: `ui/src/page.ts`.
+    # Not by a Content-Security-Policy: under `--disable-api-nodes` ComfyUI puts its own in that one's place.
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""Of the page."""
+
 
 class PanelActions(Protocol):
     """What these routes ask for; each may block, and is called in a thread."""
@@ -53,7 +62,7 @@ class PanelRoutes:
         """`GET /resource_gate/`: the panel as a page of its own."""
         if not await asyncio.to_thread(self._page.is_file):
             return web.Response(status=404, text=f"{self._page.name} is missing: this Resource Gate is incomplete.\n")
-        return web.FileResponse(self._page, headers={"Cache-Control": "no-store, must-revalidate"})
+        return web.FileResponse(self._page, headers=HEADERS)
 
     async def marks(self, request: web.Request) -> web.Response:
         """`GET history/marks[?since=<epoch s>]`: jobs with their start and end, and actions, of the last hour."""

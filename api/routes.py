@@ -170,10 +170,13 @@ async def json_body(request: web.Request, most: int = MAX_BODY) -> Any:
     if request.content_type != "application/json":
         raise BadRequest("the content type must be application/json; nothing was done")
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise BadRequest(f"the body is larger than {most} bytes; nothing was done")
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                raise BadRequest(f"the body is larger than {most} bytes; nothing was done")
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not packed as its headers say; nothing was done") from None
     try:
         return json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from .argument_types import seconds, whole
+from .argument_types import address, seconds, whole
 from .dashboard.serve import DEFAULT_PORT
 from .runner import options as defaults
 
@@ -142,6 +142,7 @@ def _add_servers(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--server",
         action="append",
+        type=address,
         metavar="URL",
         dest="servers",
         help=f"where jobs run; more than one with Dask (RESOURCE_GATE_URL, else {url})",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import batch_arguments
+from .argument_types import address
 from .batch_work import NOT_TRIED, TAKEN, Where, say_report, separator_for, work
 from .client import Client, ClientError
 from .fleet.definitions import definitions_at
@@ -136,11 +137,18 @@ def _where(options: argparse.Namespace) -> Where:
             raise JournalError("--server and --scheduler: give one; a scheduler's workers have servers of their own")
         require_fleet(options.scheduler, tls)
         return Where((), options.scheduler, tls, options.dashboard)
-    servers = options.servers or [os.environ.get("RESOURCE_GATE_URL", batch_arguments.DEFAULT_URL)]
+    servers = options.servers or [_usual_server()]
     urls = tuple(dict.fromkeys(url.rstrip("/") for url in servers))
     if len(urls) > 1:
         require_fleet()
     return Where(urls, tls=tls, dashboard=options.dashboard)
+
+
+def _usual_server() -> str:
+    try:
+        return address(os.environ.get("RESOURCE_GATE_URL", batch_arguments.DEFAULT_URL))
+    except argparse.ArgumentTypeError as error:
+        raise JournalError(f"RESOURCE_GATE_URL: {error}") from None
 
 
 def _where_again(options: argparse.Namespace, journal: Journal) -> Where:
@@ -175,7 +183,7 @@ def _definitions(where: Where, options: argparse.Namespace) -> Mapping[str, Any]
         last = number == len(where.servers)
         try:
             if last and not options.dry_run:
-                client.wait_ready(options.reconnect * options.reconnect_wait)
+                _wait(client, options.reconnect * options.reconnect_wait)
             answer = client.call("GET", "/object_info")
             return answer if isinstance(answer, dict) else None
         except ClientError as error:
@@ -183,6 +191,15 @@ def _definitions(where: Where, options: argparse.Namespace) -> Mapping[str, Any]
                 raise
             say(str(error))
     return None
+
+
+def _wait(client: Client, patience: float) -> None:
+    """Wait until it answers; said, for it may be that nobody has started it."""
+    try:
+        client.wait_ready(0.0)
+    except ClientError:
+        say(f"{client.url} does not answer yet; it is waited for, {patience:.0f} s at most")
+        client.wait_ready(patience)
 
 
 def _journal(jobs: JobList, where: Where, options: argparse.Namespace) -> Journal:

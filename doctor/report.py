@@ -48,10 +48,10 @@ def running_report(
             "host": status["host"],
             "machine": machine,
             "level": status["level"],
-            "readings": status["resources"],
+            "readings": {name: _without_path(value) for name, value in status["resources"].items()},
             "process": status["process"],
             "gpus": [{k: v for k, v in gpu.items() if k != "uuid"} for gpu in status["gpus"]],
-            "temp": {k: v for k, v in (status["temp"] or {}).items() if k != "path"} or None,
+            "temp": _without_path(status["temp"] or {}) or None,
             "monitor": status["monitor"],
             "hooks": {name: ("off: " + off[name] if name in off else use) for name, use in hooks.items()},
             "off": off,
@@ -64,6 +64,11 @@ def running_report(
         },
         private,
     )
+
+
+def _without_path(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Folders are called after people, customers and projects outside of a home folder, too."""
+    return {name: value for name, value in found.items() if name != "path"}
 
 
 def _finished(found: dict[str, Any], private: Private) -> dict[str, Any]:

@@ -4,7 +4,8 @@
     python tools/release.py 0.2.0 --no-push   # leaves commit and tag here, to be looked at
 
 Nothing is changed where something is in the way: changes that are not committed, another branch than `main`, a version
-that is no later one, a changelog with nothing to tell. What fails after that leaves the files as they were.
+that is no later one, a changelog with nothing to tell. What fails after that leaves the files as they were; only a push
+that is refused leaves commit and tag, and says so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import datetime
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -84,9 +86,12 @@ def call(*command: str, root: Path = ROOT) -> str:
     """Run it and return what it printed.
 
     Raises:
-        NotReleased: it failed.
+        NotReleased: it failed, or is not there.
     """
-    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
+    except OSError as error:
+        raise NotReleased(f"{command[0]} cannot be run ({error})") from None
     if done.returncode:
         raise NotReleased(f"{' '.join(command)} ended with {done.returncode}")
     return done.stdout.strip()
@@ -113,6 +118,35 @@ def prepare(root: Path, version: str, day: str) -> None:
         (root / place).write_text(text, "utf-8")
 
 
+def commit(root: Path, version: str, run: Callable[..., str] = call) -> None:
+    """Build, test and commit what `prepare` wrote. Whatever ends this early, Ctrl-C too, leaves the files as they were.
+
+    Raises:
+        NotReleased: a step failed.
+    """
+    try:
+        run("npm", "ci", "--silent", "--no-audit", "--no-fund", root=root / "ui")
+        run("npm", "run", "--silent", "build", root=root / "ui")  # the panel tells its version
+        run("make", "lint", "types", "unit", "ui", root=root)
+        run("git", "commit", "--all", "--message", f"Version {version}", root=root)
+    except BaseException:
+        call("git", "checkout", "--", ".", root=root)
+        raise
+
+
+def push(root: Path, version: str) -> None:
+    """Send commit and tag, both or neither.
+
+    Raises:
+        NotReleased: they were refused.
+    """
+    command = ("git", "push", "--atomic", "origin", "main", f"v{version}")
+    try:
+        call(*command, root=root)
+    except NotReleased as error:
+        raise NotReleased(f"{error}; commit and tag are here: {' '.join(command)}") from None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version")
@@ -121,17 +155,10 @@ def main() -> int:
     day = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
     try:
         prepare(ROOT, options.version, day)
-        try:
-            call("npm", "ci", "--silent", "--no-audit", "--no-fund", root=ROOT / "ui")
-            call("npm", "run", "--silent", "build", root=ROOT / "ui")  # the panel tells its version
-            call("make", "lint", "types", "unit", "ui")
-            call("git", "commit", "--all", "--message", f"Version {options.version}")
-        except NotReleased:
-            call("git", "checkout", "--", ".")
-            raise
+        commit(ROOT, options.version)
         call("git", "tag", "--annotate", f"v{options.version}", "--message", f"Version {options.version}")
         if not options.no_push:
-            call("git", "push", "--atomic", "origin", "main", f"v{options.version}")
+            push(ROOT, options.version)
     except NotReleased as error:
         print(f"Not released: {error}.")
         return 1

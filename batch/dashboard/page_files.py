@@ -41,8 +41,15 @@ class PageFiles:
         return None
 
     def _file(self, path: Path) -> tuple[str, bytes] | None:
-        resolved = path.resolve()
-        if not resolved.is_relative_to(self._web.resolve()) or not resolved.is_file() or resolved.suffix not in TYPES:
+        try:
+            resolved = path.resolve()
+            if (
+                not resolved.is_relative_to(self._web.resolve())
+                or resolved.suffix not in TYPES
+                or not resolved.is_file()
+            ):
+                return None
+        except (OSError, ValueError):  # too long a name, a null byte
             return None
         return TYPES[resolved.suffix], resolved.read_bytes()
 

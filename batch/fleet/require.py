@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INSTALL = "pip install 'resource-gate[fleet]'"
+INSTALL = "python -m pip install 'distributed>=2024.5'"
+"""As the extra `fleet` of the package, which no index has: who holds our name there need not be us."""
 
 
 class FleetRefused(Exception):  # noqa: N818 - it names what happened, as a person would
@@ -59,7 +60,10 @@ def has_dashboard() -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether `tcp://127.0.0.1:8786`, `localhost:8786` … leads to this machine and no other."""
-    host = urllib.parse.urlsplit(address if "://" in address else f"tcp://{address}").hostname or ""
+    try:
+        host = urllib.parse.urlsplit(address if "://" in address else f"tcp://{address}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

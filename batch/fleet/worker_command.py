@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..argument_types import address
 from .require import FleetRefused, Tls, quiet_dask, require_dask, security_for
 
 DEFAULT_SERVER = "http://127.0.0.1:8188"
@@ -40,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--scheduler", required=True, metavar="ADDRESS", help="tls://HOST:PORT, or tcp:// on loopback")
-    parser.add_argument("--server", default=DEFAULT_SERVER, metavar="URL", help="this machine's (default: %(default)s)")
+    told = "this machine's (default: %(default)s)"
+    parser.add_argument("--server", type=address, default=DEFAULT_SERVER, metavar="URL", help=told)
     parser.add_argument("--name", help="unique among the machines (default: the host's name and the server's port)")
     parser.add_argument("--folder", type=Path, help="for files on their way (default: a temporary one)")
     add_tls_arguments(parser)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ..argument_types import seconds, whole
+from ..argument_types import address, seconds, whole
 from .child import start_child
 from .exits import ExitLog
 from .look import Watcher
@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--url", help="where the server answers (default: as its own --listen and --port say, else port 8188)"
+        "--url",
+        type=address,
+        help="where the server answers (default: as its own --listen and --port say, else port 8188)",
     )
     parser.add_argument(
         "--limit-per-hour",

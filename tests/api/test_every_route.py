@@ -105,6 +105,14 @@ async def test_a_body_that_is_no_object_too_long_or_too_deep_is_refused(client, 
             assert (await client.post(path, data=body, headers=JSON)).status == 400, (path, body[:20])
 
 
+async def test_a_body_that_is_not_packed_as_it_says_is_refused_and_is_no_error_of_ours(client, changes, caplog):
+    packed = {**JSON, "Content-Encoding": "gzip", "Connection": "close"}
+    for path in changes:
+        async with client.post(path, data=b"no gzip", headers=packed, compress=False) as answer:
+            assert answer.status == 400 and "nothing was done" in (await answer.json())["error"]["message"], path
+    assert [record.message for record in caplog.records if record.name.startswith("resource_gate")] == []
+
+
 async def test_every_change_has_a_limit_of_its_own_on_how_often(client, changes):
     for path in changes:
         burst = ASKED_OFTEN.get(path, BURST)

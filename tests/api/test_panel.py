@@ -16,6 +16,11 @@ async def test_a_page_that_is_not_there_is_told_and_hurts_nobody(serving, action
         assert (await client.get("/resource_gate/free/costs")).status == 200
 
 
+async def test_no_page_of_another_site_shows_ours_in_a_frame_to_have_its_buttons_clicked(client):
+    page = await client.get("/resource_gate/")
+    assert page.status == 200 and page.headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
 async def test_marks_and_costs_are_told_off_the_loop(client, actions):
     answer = await client.get("/resource_gate/history/marks?since=12.5")
     assert await answer.json() == {"jobs": [], "actions": []}

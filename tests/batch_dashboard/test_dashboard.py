@@ -128,6 +128,13 @@ def test_nothing_else_is_served_and_no_other_name_answers(get):
     assert get("resource_gate/fleet", host="attacker.example")[0] == 403
 
 
+def test_names_that_no_system_takes_are_answered_like_others_and_print_no_trace(get, capfd):
+    for name in ("%00.js", "a" * 5000 + ".js"):
+        assert get(f"extensions/resource-gate/{name}")[0] == 404, name[:9]
+    assert get("resource_gate/fleet", host="[::1")[0] == 403
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_taken_port_costs_the_batch_nothing(board):
     view, said = Shown(), []
     with Dashboard(board, 0) as taken:

@@ -41,7 +41,10 @@ def status() -> Callable[..., dict[str, Any]]:
             "version": "0.1.0",
             "host": {"name": "ComfyUI", "version": "0.33.0"},
             "level": "normal",
-            "resources": {"ram": {"fraction": 0.5, "level": "normal", "source": "host"}},
+            "resources": {
+                "ram": {"fraction": 0.5, "level": "normal", "source": "host"},
+                "disk_output": {"fraction": 0.5, "level": "normal", "path": "/mnt/client-x/out", "roles": ["output"]},
+            },
             "process": {"rss": 1, "peak": 2},
             "gpus": [{"name": "NVIDIA X", "uuid": "GPU-1234", "used": 1}],
             "temp": {"path": "/home/ada/ComfyUI/temp", "bytes": 7},

@@ -40,7 +40,7 @@ def test_it_tells_versions_readings_hooks_and_actions(machine, status):
 
 def test_it_tells_no_prompt_no_node_no_path_and_no_serial_number(machine, status):
     text = json.dumps(made(machine(), status(degraded={"journal": "/home/ada/journal.sqlite3 cannot be opened"})))
-    for private in ("secret-id", "SecretNode", "/home/ada", "ada ", "GPU-1234"):
+    for private in ("secret-id", "SecretNode", "/home/ada", "ada ", "client-x", "GPU-1234"):
         assert private not in text
     assert "~/journal.sqlite3 cannot be opened" in text
 

@@ -53,6 +53,55 @@ def test_a_key_in_the_graph_goes_everywhere_and_is_told():
     assert taken == ["1.api_key", "2.name"]
 
 
+def widget(name):
+    return {"name": name, "type": "STRING", "widget": {"name": name}, "link": None}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "held", "kept"),
+    [
+        (["api_key", "text"], ["sk-123456", "hello"], ["", "hello"]),
+        (["text", "api_key"], ["hello", "sk-1"], ["hello", ""]),
+        # One more than there are names, as of the buttons beside a seed: which is which cannot be told.
+        (["seed", "api_key"], [7, "randomize", "sk-123456"], [7, "", ""]),
+        (["seed", "text"], [7, "randomize", "hello"], [7, "randomize", "hello"]),
+        (["api_key", "text"], {"api_key": "sk-123456", "text": "hello"}, {"text": "hello"}),
+    ],
+)
+def test_a_key_in_a_node_that_is_muted_stands_in_the_browsers_copy_alone_and_goes(inputs, held, kept):
+    """The graph has no such node, so its value is known by the names that the copy gives to widgets."""
+    graph = {"1": {"class_type": "Save", "inputs": {"text": "randomize"}}}
+    slots = [{"name": "image", "type": "IMAGE", "link": 3}, *map(widget, inputs)]
+    node = {"id": 2, "mode": 2, "type": "Ask", "inputs": slots, "widgets_values": held}
+    workflow = {"nodes": [], "definitions": {"subgraphs": [{"nodes": [node]}]}}
+    same, told, taken = without_secrets(graph, {"extra_pnginfo": {"workflow": workflow}})
+    assert "sk-" not in repr(told)
+    found = told["extra_pnginfo"]["workflow"]["definitions"]["subgraphs"][0]["nodes"][0]
+    assert found == {**node, "widgets_values": kept}
+    assert (same, taken) == (graph, []), "what runs is not touched"
+
+
+def test_a_key_in_a_muted_node_goes_from_where_else_it_stands():
+    graph = {"1": {"class_type": "Load", "inputs": {"name": "sk-123456"}}}
+    node = {"inputs": [widget("token")], "widgets_values": ["sk-123456"]}
+    kept, _, taken = without_secrets(graph, {"workflow": {"nodes": [node]}})
+    assert kept["1"]["inputs"] == {"name": ""} and taken == ["1.name"]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"inputs": None, "widgets_values": ["a"]},
+        {"inputs": ["api_key", 3, {"name": ["api_key"], "widget": 1}], "widgets_values": ["a"]},
+        {"inputs": [{"name": "api_key", "widget": {}}], "widgets_values": "sk"},
+        {"inputs": [{"name": "api_key", "widget": {}}], "widgets_values": [None, {"a": ["b"]}]},
+    ],
+)
+def test_a_copy_that_is_none_stays_as_it_is(node):
+    extra = {"workflow": {"nodes": [node]}}
+    assert without_secrets({}, extra) == ({}, extra, [])
+
+
 def test_a_key_that_comes_through_a_link_or_is_empty_is_no_secret():
     graph = {"1": {"class_type": "Ask", "inputs": {"api_key": ["2", 0], "token": ""}}}
     assert without_secrets(graph, {}) == (graph, {}, [])

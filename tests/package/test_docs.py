@@ -72,6 +72,17 @@ def test_the_reference_names_every_route():
     assert len(there) > 15 and there <= named
 
 
+def test_every_file_that_is_kept_beside_the_settings_is_told():
+    kept = {"settings.json"}
+    for path in [*(ROOT / "gate").rglob("*.py"), *(ROOT / "batch" / "supervisor").glob("*.py")]:
+        kept |= set(re.findall(r'^FILE = "([\w.]+)"$', path.read_text("utf-8"), re.MULTILINE))
+    assert len(kept) > 5
+    for page in ("docs/architecture.md", "docs/reference.md", "SECURITY.md"):
+        text = (ROOT / page).read_text("utf-8")
+        companions = {name for name in kept if name.startswith("journal.") and "its companions" in text}
+        assert {name for name in kept if f"`{name}`" not in text} <= companions, page
+
+
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "SECURITY.md"])
 def test_every_make_target_that_a_page_names_is_there(name):
     targets = set(re.findall(r"^([a-z_-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

@@ -128,6 +128,15 @@ def test_what_runs_needs_is_shipped(shipped, root):
                 assert path.relative_to(root).as_posix() in shipped
 
 
+def test_pip_installs_all_that_is_served_and_shown_too(project, root):
+    """Setuptools takes only what it is told, and says nothing of the rest."""
+    patterns = project["tool"]["setuptools"]["package-data"]["resource_gate"]
+    told = {path for pattern in patterns for path in root.glob(pattern)}
+    folders = ("web", "locales", "example_workflows")
+    there = {path for folder in folders for path in (root / folder).rglob("*") if path.is_file()}
+    assert there and sorted(there - told) == []
+
+
 def test_what_is_unpacked_starts_and_serves_from_where_it_lies(installed, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", LOAD_AS_COMFYUI_DOES, str(installed), str(tmp_path / "base")],

@@ -95,3 +95,30 @@ def test_what_is_in_the_way_is_told_and_nothing_is_changed(release, tree, spoil,
 def test_a_changelog_with_nothing_to_tell_is_no_release(release):
     with pytest.raises(release.NotReleased, match="tells nothing"):
         release.with_heading("# Changelog\n\n## [Unreleased]\n\n## [1.0.0] - x\n", "1.0.1", DAY, "1.0.0")
+
+
+@pytest.mark.parametrize("fails", ["npm", "make", "git"])
+@pytest.mark.parametrize("how", ["is missing", "fails", "is broken off"])
+def test_what_fails_after_that_leaves_the_files_as_they_were(release, tree, fails, how):
+    release.prepare(tree, "99.0.0", DAY)
+    asked = []
+
+    def run(*command, root):
+        asked.append(command)
+        if command[0] != fails:
+            return ""
+        if how == "is broken off":
+            raise KeyboardInterrupt
+        return release.call("no-such-program-here" if how == "is missing" else "false", root=root)
+
+    with pytest.raises(KeyboardInterrupt if how == "is broken off" else release.NotReleased):
+        release.commit(tree, "99.0.0", run)
+    assert asked[-1][0] == fails and git(tree, "status", "--porcelain") == ""
+
+
+def test_a_push_that_is_refused_says_what_is_here_and_how_to_go_on(release, tree):
+    release.prepare(tree, "99.0.0", DAY)
+    git(tree, "commit", "--quiet", "--all", "--message", "Version 99.0.0")
+    git(tree, "tag", "v99.0.0")
+    with pytest.raises(release.NotReleased, match=r"commit and tag are here.*git push --atomic origin main v99\.0\.0"):
+        release.push(tree, "99.0.0")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
+
+from resource_gate.batch.fleet.require import INSTALL
 
 COMFYUIS_OWN = {"torch", "torchvision", "torchaudio", "numpy", "aiohttp", "pillow", "transformers", "av"}
 
@@ -27,6 +30,19 @@ def test_each_range_is_open_above_or_ends_at_the_next_major_version(ours):
     assert set(newer) == set(ours)
     for name, version in newer.items():
         assert ours[name].specifier.contains(Version(version)), ours[name]
+
+
+def test_nobody_is_told_to_install_us_by_name(root, shipped):
+    """The registry has us, PyPI has not: whoever takes the name there would get what runs beside our users' keys."""
+    pages = [*shipped, *(p.relative_to(root).as_posix() for p in (root / "docs").glob("*.md"))]
+    texts = {name: (root / name).read_text("utf-8", "replace") for name in pages if not name.endswith((".jpg", ".png"))}
+    assert [name for name, text in texts.items() if re.search(r"pip install ['\"]?resource-gate", text)] == []
+
+
+def test_what_several_machines_need_is_told_as_the_package_asks_for_it(root):
+    project = (root / "pyproject.toml").read_text("utf-8")
+    (asked,) = re.findall(r'^fleet = \["(.+)"\]$', project, re.MULTILINE)
+    assert asked in INSTALL and asked in (root / "docs" / "several-machines.md").read_text("utf-8")
 
 
 def test_no_much_used_pack_pins_what_we_need_to_what_we_cannot_take(root, ours):

@@ -143,13 +143,22 @@ function showEntry(entry: Entry | null): void {
   for (const button of ENTRIES) write(button as HTMLElement, entry);
 }
 
+/** Milliseconds for which the button is waited for; one that comes later has its level with the next reading. */
+export const ENTRY_PATIENCE = 60_000;
+
 /** The button comes some time after the start. Only until then: all that ComfyUI draws would be looked at. */
 function awaitEntry(): void {
   const observer = new MutationObserver(() => {
     if (!ENTRIES.length) return;
-    observer.disconnect();
+    done();
     showEntry(shownEntry);
   });
+  // A frontend that knows no buttons there never brings one.
+  const patience = setTimeout(() => done(), ENTRY_PATIENCE);
+  const done = (): void => {
+    clearTimeout(patience);
+    observer.disconnect();
+  };
   observer.observe(document.body, { childList: true, subtree: true });
 }
 

@@ -7,7 +7,7 @@ import type { Loader } from "./loader";
 import { list, object } from "./read";
 import type { Answer, Command, Outcome, Shell } from "./shell";
 import type { Happening, Place, State } from "./state";
-import type { Deeds } from "./view";
+import type { Deeds, Question } from "./view";
 import { readFreed } from "./action";
 import { deferredWhy, refusalWhy } from "./views/words";
 
@@ -60,6 +60,10 @@ export class Commands {
       if (refused.length) return this.t("jobs.refused", { why: refusalWhy(refused[0], this.texts()) });
       return this.t("restore.restored");
     });
+  }
+
+  async discard(ids: string[] | undefined, question: Question): Promise<void> {
+    if (await this.shell.confirm(...question)) await this.restore(true, ids);
   }
 
   release(id: string): Promise<Outcome> {
@@ -136,12 +140,14 @@ export const deeds = (commands: Commands, loader: Loader, redraw: (urgent: boole
   resume: () => void commands.resume(),
   stop: () => void commands.stop(),
   retry: (ids) => void commands.retry(ids),
-  restore: (discard, ids) => void commands.restore(discard, ids),
+  restore: (ids) => void commands.restore(false, ids),
+  discard: (ids, question) => void commands.discard(ids, question),
   release: (id) => void commands.release(id),
   change: (changes, place) => void commands.change(changes, place),
   reset: (items) => commands.reset(items),
   redraw: () => redraw(true),
   want: (what, wanted) => loader.want(what, wanted),
+  again: (what) => loader.refresh(what),
   older: () => void loader.older(),
   allowNotices: () => void Notification.requestPermission().then(() => redraw(true)),
 });

@@ -41,7 +41,7 @@ export class Texts {
     const english = treesOf("en");
     this.complete = english.length > 0;
     this.trees = [...found, ...english, core];
-    this.spoken = found.length || language === "en" ? locale : "en";
+    this.spoken = found.length || language === "en" ? (isLocale(locale) ? locale : language) : "en";
     this.plurals = new Intl.PluralRules(Intl.PluralRules.supportedLocalesOf([this.spoken])[0] ?? "en");
   }
 
@@ -85,6 +85,15 @@ export class Texts {
       if (typeof node === "string") return node;
     }
     return undefined;
+  }
+}
+
+/** Whether `Intl` takes it: Chromium calls the language of a system that has none `en-US@posix`, which it does not. */
+function isLocale(name: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(name).length > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -20,8 +20,20 @@ const READING = /^\{"type":\s*"resource_gate\.status"/;
 
 type Listeners = { [K in keyof ShellEvents]: Set<(data: ShellEvents[K]) => void> };
 
+/**
+ * Whether a page of another site shows this one in a frame. It could lay it, unseen, under something to click, and what our
+ * buttons send comes from our own origin. The route of the page says so in a header; the file of the extension cannot.
+ */
+export function inForeignFrame(view: Pick<Window, "top">): boolean {
+  try {
+    return !view.top?.location.href;
+  } catch {
+    return true; // Only those of one's own origin tell their address.
+  }
+}
+
 /** A shell without ComfyUI. */
-export function pageShell(page: Page): Shell {
+export function pageShell(page: Page, view: Pick<Window, "top"> = window): Shell {
   const client = newId();
   const listeners: Listeners = { status: new Set(), action: new Set(), batch: new Set(), reconnecting: new Set(), reconnected: new Set(), queue: new Set() };
   const tell = <K extends keyof ShellEvents>(event: K, data: ShellEvents[K]): void => {
@@ -49,7 +61,8 @@ export function pageShell(page: Page): Shell {
       void contribution.ready().then(() => {
         const root = document.getElementById(page.root);
         if (!root) throw new Error(`no element #${page.root} on this page`);
-        contribution.mount(root);
+        if (!inForeignFrame(view)) contribution.mount(root);
+        else root.append(h("a", { text: contribution.title(), attrs: { href: location.href, target: "_blank", rel: "noreferrer" } }));
       });
     },
     standalone: true,

@@ -6,7 +6,7 @@ import type { Jobs, Summary } from "./jobs";
 import type { Answer } from "./shell";
 import { readAction, type Action } from "./action";
 import { readStatus, type Status } from "./status";
-import { Trail } from "./trail";
+import { CLOCK_SET, Trail } from "./trail";
 
 /** How it stands with the server. */
 export type Link = "connecting" | "live" | "lost" | "missing" | "refused";
@@ -69,8 +69,6 @@ export const empty = (): State => ({
 
 /** Seconds by which a status may be older than the one shown and still count as one that was overtaken. */
 const OVERTAKEN = 5;
-/** Seconds: no status is this old, so a clock that differs by more from before was set. */
-const CLOCK_SET = 90;
 /** Milliseconds for which the outcome of a command stays. */
 export const SAID_FOR = 12_000;
 

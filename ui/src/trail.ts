@@ -8,6 +8,9 @@ import { kindOf } from "./tiers";
 /** Seconds that are kept; the server keeps as many. */
 export const SPAN = 3600;
 
+/** Seconds: no status is this old, so a clock that differs by more from before was set. */
+export const CLOCK_SET = 90;
+
 export interface JobMark {
   id: string;
   title: string;
@@ -79,9 +82,18 @@ export class Trail {
   /** Take in a status; readings of one second become one point, which keeps the highest. */
   add(status: Status): void {
     const shown = status.resources.filter(({ key }) => ["ram", "vram"].includes(kindOf(key)));
-    if (!shown.length || status.time < this.last) return;
+    if (!shown.length) return;
+    if (status.time < this.last - CLOCK_SET) this.beginAnew();
+    if (status.time < this.last) return;
     this.put(status.time, shown.map(({ key, used, limit }) => [key, used, limit] as const));
     this.revision++;
+  }
+
+  /** What was told by another clock cannot stand beside what this one tells. */
+  private beginAnew(): void {
+    this.times.length = 0;
+    this.lines.clear();
+    this.loads++;
   }
 
   private put(time: number, values: readonly (readonly [string, number | null | undefined, number | null | undefined])[]): void {

@@ -21,6 +21,9 @@ export interface View {
 /** What is only asked for once somebody wants to see it. */
 export type Wanted = "log" | "costs" | "form";
 
+/** What the user is asked before something is lost: a title, a sentence, and what. */
+export type Question = [title: string, text: string, items: string[]];
+
 /** What the buttons do. */
 export interface Deeds {
   free(strength: Strength, dryRun: boolean): void;
@@ -30,8 +33,10 @@ export interface Deeds {
   stop(): void;
   /** Queue failed jobs again: these, or all. */
   retry(ids?: string[]): void;
-  /** Put back what an earlier run left, or forget it: these, or all. */
-  restore(discard: boolean, ids?: string[]): void;
+  /** Put back what an earlier run left: these, or all. */
+  restore(ids?: string[]): void;
+  /** Forget it, once the user agrees. */
+  discard(ids: string[] | undefined, question: Question): void;
   /** Let a job that is set aside run again. */
   release(id: string): void;
   /** Change settings: `["ram.warning", 0.8]`. */
@@ -42,6 +47,8 @@ export interface Deeds {
   redraw(): void;
   /** Whether somebody looks at this. */
   want(what: Wanted, wanted: boolean): void;
+  /** Somebody who looked at this before comes back to it. */
+  again(what: Wanted): void;
   /** Jobs older than those shown. */
   older(): void;
   /** Ask the browser whether it may tell the end of a batch; `drawn` when it has answered. */

@@ -248,8 +248,23 @@ describe("the buttons", () => {
     shell.answer = { kind: "ok", data: status({ batch }) };
     await vi.advanceTimersByTimeAsync(50);
     expect(text("[data-ok]")).toBe("They are queued again, in their order.");
-    find("[data-deed=discard]").click();
-    expect(shell.posted.at(-1)).toEqual(["/resource_gate/batch/restore", { discard: true }]);
+    const left = [1, 2].map((seq) => ({ seq, id: `id${seq}`, title: `clip ${seq}`, restorable: true }));
+    shell.answer = { kind: "ok", data: { jobs: [], left } };
+    shell.tell("batch", { kind: "restored" });
+    await vi.advanceTimersByTimeAsync(10_000);
+    const asked = async (agrees: boolean): Promise<object | undefined> => {
+      shell.agrees = agrees;
+      find("[data-deed=discard]").click();
+      await vi.advanceTimersByTimeAsync(50);
+      return shell.posted.at(-1)?.[1];
+    };
+    expect(await asked(false), "their graphs would be gone for good").toEqual({ discard: false });
+    expect(shell.questions).toEqual([["Discard", "3 jobs were still queued when the server ended.", ["clip 1", "clip 2", "and 1 more"]]]);
+    find<HTMLInputElement>(".rg-restore input").click();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(text("[data-deed=restore]")).toBe("Restore 1 job");
+    expect(await asked(true)).toEqual({ discard: true, ids: ["id2"] });
+    expect(shell.questions.at(-1)?.[2], "what was unticked is not lost, so it is not named").toEqual(["clip 2"]);
     expect(host.isConnected).toBe(true);
   });
 
@@ -305,7 +320,7 @@ describe("notices", () => {
   it("tell an older and a newer server part", async () => {
     const { text, push } = await opened(status({ version: "0.0.9" }));
     expect(text(".rg-notices")).toContain("Restart the server");
-    await push({ version: "9.0.0" });
+    await push({ version: "999.0.0" });
     expect(text(".rg-notices")).toContain("Reload this page");
     await push({});
     expect(text(".rg-notices")).toBe("");

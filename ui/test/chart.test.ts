@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { firstFrom, linePath, nearest, ticks, xOf, yOf, type Frame } from "../src/chart";
 
@@ -63,4 +65,15 @@ describe("the times that are named", () => {
       }
     }
   });
+});
+
+it("each of eight cards has a line of its own look", () => {
+  const rules = [...readFileSync(join(import.meta.dirname, "../src/forms.css"), "utf8").matchAll(/^ *([^{\n]*data-kind[^{\n]*)\{([^}\n]*)\}/gm)];
+  const look = (card: string): string =>
+    rules
+      .filter(([, selector = ""]) => selector.includes(`="${card}"`) || selector.includes('^="vram"'))
+      .map(([, , style]) => style)
+      .join();
+  const looks = [0, 1, 2, 3, 4, 5, 6, 7].map((card) => look(`vram${card}`));
+  expect(new Set(looks).size, looks.join("\n")).toBe(8);
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { comfyShell } from "../src/comfy";
+import { comfyShell, ENTRY_PATIENCE } from "../src/comfy";
 import type { Contribution } from "../src/shell";
 
 /** ComfyUI's `app` and `api`, as far as we use them. */
@@ -124,6 +124,17 @@ describe("in ComfyUI", () => {
     ui.shell.entry(null);
     expect(button.style.display).toBe("none");
     button.remove();
+  });
+
+  it("the entry is not waited for without end: a frontend may know no buttons beside Run", async () => {
+    vi.useFakeTimers();
+    const watching = vi.spyOn(MutationObserver.prototype, "disconnect");
+    ui.shell.present(ours);
+    await ui.extensions[0]?.setup?.();
+    vi.advanceTimersByTime(ENTRY_PATIENCE);
+    expect(watching).toHaveBeenCalledOnce();
+    vi.useRealTimers();
+    vi.restoreAllMocks();
   });
 
   it("what a person must know is a toast", async () => {

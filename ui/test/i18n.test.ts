@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import english from "../../locales/en/main.json";
+import { Formats } from "../src/format";
 import { Texts } from "../src/i18n";
 
 const all = { en: english };
@@ -103,4 +104,10 @@ it("every English text is used somewhere", () => {
   );
   const keys = flat(english.resourceGate).map(([key]) => key.replace(/\.(one|other)$/, ""));
   expect(keys.filter((key) => !patterns.some((pattern) => pattern.test(key)))).toEqual([]);
+});
+
+it.each(["en-US@posix", "zh-CN@posix", "en-"])("a locale that is none to the browser's own formats, as %s, does no harm", (locale) => {
+  const texts = new Texts(locale, { zh: { resourceGate: { title: "资源闸" } } });
+  expect(texts.spoken).toBe(locale.slice(0, 2));
+  expect(new Formats(texts.spoken).percent(0.5)).toContain("50");
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { chooseLocale, pageShell } from "../src/page";
+import { chooseLocale, inForeignFrame, pageShell } from "../src/page";
+import type { Contribution } from "../src/shell";
 
 /** A WebSocket that the test opens, feeds and closes. */
 class FakeSocket extends EventTarget {
@@ -111,4 +112,34 @@ it("the badge stands in the page's title", () => {
   expect(document.title).toBe("… | Resource Gate");
   shell.badge(null);
   expect(document.title).toBe("Resource Gate");
+});
+
+describe("the page in a frame", () => {
+  const other = { location: { get href(): string { throw new DOMException("Blocked", "SecurityError"); } } };
+  const own = { location: { href: "http://localhost/" } };
+
+  it.each([
+    ["of another site", { top: other }, true],
+    ["of its own site", { top: own }, false],
+  ])("%s", (_, view, foreign) => {
+    expect(inForeignFrame(view as never)).toBe(foreign);
+  });
+
+  it("that is none is no stranger's", () => {
+    expect(inForeignFrame(window)).toBe(false);
+  });
+
+  it("of another site shows no button that could be clicked unseen, but a link to itself", async () => {
+    document.body.innerHTML = '<main id="r"></main>';
+    const mount = vi.fn();
+    const contribution = { ready: () => Promise.resolve(), title: () => "Resource Gate", mount } as unknown as Contribution;
+    pageShell({ base: "", root: "r" }, { top: other } as never).present(contribution);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(mount).not.toHaveBeenCalled();
+    const link = document.querySelector<HTMLAnchorElement>("#r > a");
+    expect([link?.textContent, link?.href, link?.target]).toEqual(["Resource Gate", location.href, "_blank"]);
+    pageShell({ base: "", root: "r" }).present(contribution);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(mount).toHaveBeenCalledOnce();
+  });
 });

@@ -3,6 +3,8 @@ import english from "../../locales/en/main.json";
 import { App } from "../src/app";
 import { GAP } from "../src/loader";
 import { PACE } from "../src/pace";
+import type { Answer } from "../src/shell";
+import { SAID_FOR } from "../src/state";
 import { SETTLE } from "../src/views/thresholds";
 import { FakeShell } from "./fake_shell";
 import { rawStatus, resource } from "./status";
@@ -306,4 +308,79 @@ it("a runner's dashboard, which measures nothing, shows machines, batch and jobs
   expect(find("[data-deed=retry]").hidden, "it takes no commands").toBe(true);
   expect(shell.asked.filter((route) => route.includes("fleet")).length).toBeGreaterThan(1);
   expect(host.querySelectorAll(".rg-machines li")).toHaveLength(1);
+});
+
+describe("settings that are being sent", () => {
+  async function sending() {
+    const panel = await opened();
+    panel.find<HTMLDetailsElement>(".rg-settings details").open = true;
+    await panel.wait(2 * GAP);
+    const type = async (path: string, value: string): Promise<void> => {
+      const input = panel.find<HTMLInputElement>(`[data-field="${path}"] input`);
+      input.value = value;
+      input.dispatchEvent(new Event("input"));
+      await panel.wait(50);
+    };
+    let answered: (answer: Answer) => void = () => undefined;
+    const post = panel.shell.post;
+    panel.shell.post = (...asked) => (void post(...asked), new Promise((resolve) => (answered = resolve)));
+    await type("gate.wait", "45");
+    panel.find("[data-deed=save]").click();
+    const taken = async (settings: object): Promise<void> => {
+      const now = panel.ok({ ...SCHEMA, settings });
+      panel.shell.routes["/resource_gate/settings"] = now;
+      answered(now);
+      await panel.wait(2 * GAP);
+    };
+    return { ...panel, type, taken };
+  }
+
+  it("take nothing of what was typed meanwhile with them", async () => {
+    const { find, type, taken, shell } = await sending();
+    await type("ram.warning", "80");
+    await taken({ ram: { warning: 0.85 }, gate: { wait: 45 } });
+    expect(find<HTMLInputElement>('[data-field="ram.warning"] input').value).toBe("80");
+    expect(find('[data-field="gate.wait"]').hasAttribute("data-changed")).toBe(false);
+    find("[data-deed=save]").click();
+    expect(shell.posted.at(-1)).toEqual(["/resource_gate/settings", { ram: { warning: 0.8 } }]);
+  });
+
+  it("are not typed over by their own answer where they were changed once more", async () => {
+    const { find, type, taken } = await sending();
+    await type("gate.wait", "60");
+    await taken({ ram: { warning: 0.85 }, gate: { wait: 45 } });
+    expect(find<HTMLInputElement>('[data-field="gate.wait"] input').value).toBe("60");
+  });
+
+  it("are no longer changed where they were folded away meanwhile", async () => {
+    const { find, taken, wait } = await sending();
+    const fold = find<HTMLDetailsElement>(".rg-settings details");
+    fold.open = false;
+    await taken({ ram: { warning: 0.85 }, gate: { wait: 45 } });
+    await wait(SAID_FOR + 2000);
+    fold.open = true;
+    await wait(2 * GAP);
+    expect(find('[data-field="gate.wait"]').hasAttribute("data-changed")).toBe(false);
+  });
+
+  it("are no longer changed where the environment wins over them", async () => {
+    const { find, taken } = await sending();
+    await taken({ ram: { warning: 0.85 }, gate: { wait: 30 } });
+    expect(find<HTMLInputElement>('[data-field="gate.wait"] input').value).toBe("30");
+  });
+});
+
+it("what freeing costs is asked anew by who comes back to it", async () => {
+  const costs = (bytes: number): object => ({ deferred: null, critical: { bytes, reruns: 0, reloads: [] } });
+  const { find, text, shell, wait, ok } = await opened({}, (one) => (one.routes["/resource_gate/free/costs"] = { kind: "ok", data: { deferred: "a node runs" } }));
+  const look = async (): Promise<void> => {
+    find(".rg-free").dispatchEvent(new Event("pointerenter"));
+    await wait(2 * GAP);
+  };
+  await look();
+  expect(text(".rg-free")).toContain(english.resourceGate.free.cost.later);
+  shell.routes["/resource_gate/free/costs"] = ok(costs(3 * 1024 ** 3));
+  await look();
+  expect(text(".rg-free")).toContain("3.0 GB");
+  expect(shell.asked.filter((route) => route.endsWith("free/costs"))).toHaveLength(2);
 });

@@ -16,7 +16,7 @@ export const resource = (fraction: number, level = "normal", more: object = {}):
 /** `time` in seconds since the epoch. */
 export function rawStatus(time = 1000, change: object = {}) {
   return {
-    version: "0.1.0",
+    version: __VERSION__,
     time,
     host: { name: "ComfyUI", version: "0.33.0" },
     level: "normal",

@@ -48,6 +48,19 @@ describe("the time line", () => {
     expect(trail.lines.get("ram")?.used.length).toBe(trail.times.length);
   });
 
+  it("goes on where the server's clock was set back, and not only once it has caught up", () => {
+    const trail = new Trail();
+    trail.load([point(100, 10), point(4000, 20), point(4010, 21)]);
+    trail.add(status(4020));
+    trail.add(status(520));
+    trail.add(status(521));
+    expect(trail.times).toEqual([520, 521]);
+    expect([...trail.lines.values()].map(({ used }) => used.length)).toEqual([2]);
+    // A reading that was overtaken on its way is no such thing.
+    trail.add(status(519));
+    expect(trail.times).toEqual([520, 521]);
+  });
+
   it("forgets actions after an hour", () => {
     const trail = new Trail();
     for (let minute = 0; minute < 180; minute++) trail.act(readAction({ time: minute * 60, level: "warning" }));

@@ -28,10 +28,11 @@ export class Free implements View {
     this.dry = new Button("dry", () => deeds.free(this.strength.chosen, true), "eye");
     const buttons = h("div", { class: "rg-buttons" }, this.free.element, this.dry.element);
     this.card.body.append(this.strength.element, this.about, this.cost, buttons, this.said.element, this.planned);
-    // What it costs is only worth asking for by who thinks of doing it.
+    // What it costs is only worth asking for by who thinks of doing it; it changes with every job.
     let wanted = false;
-    this.element.addEventListener("pointerenter", () => wanted || deeds.want("costs", (wanted = true)));
-    this.element.addEventListener("focusin", () => wanted || deeds.want("costs", (wanted = true)));
+    const think = (): void => (wanted ? deeds.again("costs") : deeds.want("costs", (wanted = true)));
+    this.element.addEventListener("pointerenter", think);
+    this.element.addEventListener("focusin", think);
   }
 
   update({ state, texts, formats }: Context): void {

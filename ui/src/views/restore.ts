@@ -1,10 +1,13 @@
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Job } from "../jobs";
-import type { Context, Deeds, View } from "../view";
+import type { Context, Deeds, Question, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
 import { Fold } from "./fold";
 import { stateName } from "./job_row";
+
+/** Jobs that are named where it is asked whether they may be forgotten. */
+const NAMED = 10;
 
 /** What an earlier run of the server left in the queue: each prompt to choose, then put back or forget. */
 export class Restore implements View {
@@ -23,11 +26,13 @@ export class Restore implements View {
   private readonly out = new Set<string>();
   private offered: Job[] = [];
   private shown = false;
+  /** What is asked before they are forgotten: a title, a sentence, and which. */
+  private question: Question = ["", "", []];
 
-  constructor(deeds: Deeds) {
+  constructor(private readonly deeds: Deeds) {
     this.list = new Keyed(this.rows, () => new Choice((id, wanted) => this.choose(id, wanted)));
-    this.restore = new Button("restore", () => deeds.restore(false, this.chosen()), "again");
-    this.discard = new Button("discard", () => deeds.restore(true, this.chosen()));
+    this.restore = new Button("restore", () => deeds.restore(this.chosen()), "again");
+    this.discard = new Button("discard", () => deeds.discard(this.chosen(), this.question));
     this.buttons = h("div", { class: "rg-buttons" }, this.restore.element, this.discard.element);
     this.fold.element.open = true;
     this.fold.body.append(this.rows, this.rest);
@@ -48,16 +53,23 @@ export class Restore implements View {
     this.list.update(this.offered, (job) => job.id, (row, job) => row.update(job, !this.out.has(job.id), context));
     const rest = restorable - this.offered.length;
     setOptional(this.rest, rest > 0 && state.jobs ? texts.plural("restore.more", rest, { n: formats.count(rest) }) : "");
-    const n = this.chosen()?.length ?? restorable;
+    const chosen = this.chosen();
+    const n = chosen?.length ?? restorable;
     const usable = ready(state) && n > 0;
     this.restore.update(texts.plural("restore.restore", n, { n: formats.count(n) }), usable, { primary: true });
-    this.discard.update(texts.plural("restore.discard", n, { n: formats.count(n) }), usable);
+    const discard = texts.plural("restore.discard", n, { n: formats.count(n) });
+    this.discard.update(discard, usable);
+    const named = this.offered.filter(({ id }) => !this.out.has(id)).slice(0, NAMED);
+    const more = n - named.length;
+    const unnamed = more > 0 ? [texts.plural("restore.more", more, { n: formats.count(more) })] : [];
+    this.question = [discard, this.left.textContent ?? "", [...named.map(({ title }) => title), ...unnamed]];
     this.said.update(state);
   }
 
   private choose(id: string, wanted: boolean): void {
     if (wanted) this.out.delete(id);
     else this.out.add(id);
+    this.deeds.redraw();
   }
 
   /** The ids that are ticked; undefined where all are, those beyond the list too. */

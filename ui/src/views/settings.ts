@@ -1,6 +1,7 @@
 import { h, Keyed, setAttr, setOptional, setText, show } from "../dom";
 import type { Field } from "../form";
 import type { Texts } from "../i18n";
+import type { State } from "../state";
 import type { Context, Deeds, View } from "../view";
 import { Button, ready, Said } from "./button";
 import { Card } from "./card";
@@ -24,7 +25,8 @@ export class SettingsCard implements View {
   /** What was typed and not sent yet. */
   private readonly changes = new Map<string, unknown>();
   private context: Context | null = null;
-  private sent = false;
+  /** What was sent and not answered yet. */
+  private sent: ReadonlyMap<string, unknown> | null = null;
 
   constructor(private readonly deeds: Deeds) {
     this.fold = new Fold((open) => deeds.want("form", open));
@@ -47,12 +49,8 @@ export class SettingsCard implements View {
     this.card.head(texts.t("settings.heading"));
     show(this.element, state.status !== null);
     this.fold.head(texts.t("settings.open"));
+    this.settle(state);
     if (!this.fold.open) return;
-    // Taken by the server: what it says now is what holds.
-    if (this.sent && state.busy === null) {
-      this.sent = false;
-      if (state.said?.ok) this.changes.clear();
-    }
     setText(this.about, texts.t(state.form ? "settings.about" : "jobs.loading"));
     setOptional(this.problems, state.form?.problems.join("; ") ?? "");
     const sections = new Map<string, Field[]>();
@@ -76,9 +74,17 @@ export class SettingsCard implements View {
     this.deeds.redraw();
   }
 
+  /** Taken by the server: what it says now is what holds. What was typed meanwhile is still to be sent. */
+  private settle({ busy, said }: State): void {
+    if (!this.sent || busy !== null) return;
+    const taken = said?.place === "settings" && said.ok ? this.sent : [];
+    for (const [path, value] of taken) if (this.changes.get(path) === value) this.changes.delete(path);
+    this.sent = null;
+  }
+
   private send(): void {
     if (!this.changes.size || !this.context || !ready(this.context.state)) return;
-    this.sent = true;
+    this.sent = new Map(this.changes);
     this.deeds.change([...this.changes], "settings");
   }
 
