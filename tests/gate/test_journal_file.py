@@ -120,11 +120,13 @@ def test_a_file_that_another_has_locked_is_waited_for_briefly_and_written_later(
     assert "locked" in journal.problem
     journal.accepted(queued("b"))
     other.execute("COMMIT")
-    other.close()
-    assert ids(journal) == []
+    assert other.execute("SELECT id FROM jobs").fetchall() == []
+    assert ids(journal) == ["b", "a"]
     machine.wait(TRY_AGAIN)
     journal.accepted(queued("c"))
+    assert other.execute("SELECT id FROM jobs").fetchall() == [("a",), ("b",), ("c",)]
     assert (ids(journal), journal.problem) == (["c", "b", "a"], None)
+    other.close()
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_raises(start, tmp_path, caplog):

@@ -1,0 +1,110 @@
+"""A restart while the disk takes nothing, and after an end in order: no job runs twice, no death is forgotten."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+
+import pytest
+
+from resource_gate.gate.host import Job, Outcome, Queued
+from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.store import TRY_AGAIN
+
+
+@pytest.fixture
+def start(tmp_path, machine):
+    """Begin a process's journal; the ones before are left as a kill leaves them."""
+    begun = []
+
+    def begin(output=None, deaths=2):
+        journal = Journal(tmp_path, lambda: deaths, output, wall=machine.wall, clock=machine.clock)
+        journal.open()
+        begun.append(journal)
+        return journal
+
+    yield begin
+    for journal in begun:
+        journal._store.close()
+
+
+@contextmanager
+def nothing_can_be_written(folder):
+    """As a full disk does it: the file can be read, and no transaction is taken."""
+    other = sqlite3.connect(folder / "journal.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def queued(name):
+    return Queued(name, 0.0, {"1": {"class_type": "X", "inputs": {}}}, ("1",))
+
+
+def behind(journal):
+    """Keep back what is told, with nobody who writes it."""
+    assert journal._store.write_behind(lambda: None, sync_each=False)
+    return journal
+
+
+def state_of(journal, name):
+    return next(job["state"] for job in journal.rows.jobs(10) if job["id"] == name)
+
+
+def test_what_a_dead_process_had_kept_back_counts_at_the_restart_though_it_cannot_be_written_yet(
+    start, tmp_path, machine
+):
+    first = start()
+    for name in "abc":
+        first.accepted(queued(name))
+    behind(first)
+    for name in "ab":
+        first.started(Job(name, 0.0))
+        first.ended(Outcome(name, True))
+    first.started(Job("c", 0.0))
+    with nothing_can_be_written(tmp_path):
+        second = start()
+        assert "locked" in second.problem
+        assert [state_of(second, name) for name in "abc"] == ["done", "done", "queued"]
+        assert [prompt.id for prompt, _ in second.rows.to_restore()] == ["c"]
+        assert second.rows.restorable == 1
+    machine.wait(TRY_AGAIN)
+    second.memory(0, {})
+    assert second.problem is None
+    third = start()
+    assert [state_of(third, name) for name in "abc"] == ["done", "done", "queued"]
+    assert third.rows.job("c")["deaths"] == 1
+
+
+def test_a_death_that_cannot_be_written_yet_sets_a_job_aside_all_the_same(start, tmp_path):
+    first = start()
+    first.accepted(queued("a"))
+    first.started(Job("a", 0.0))
+    with nothing_can_be_written(tmp_path):
+        second = start(deaths=1)
+        assert (second.rows.restorable, second.rows.quarantined, second.rows.to_restore()) == (0, 1, [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit on the size of files here")
+def test_on_a_full_disk_jobs_are_told_as_they_are(start, tmp_path):
+    import resource
+
+    journal = start()
+    for name in "ab":
+        journal.accepted(queued(name))
+    journal.started(Job("a", 0.0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        journal.ended(Outcome("a", True))
+        journal.accepted(queued("c"))
+        assert "cannot be written" in journal.problem
+        assert [state_of(journal, name) for name in "abc"] == ["done", "queued", "queued"]
+        with sqlite3.connect(tmp_path / "journal.sqlite3") as file:
+            assert file.execute("SELECT id, state FROM jobs").fetchall() == [("a", "running"), ("b", "queued")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
