@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .fold import folded
-from .kept import KeptBack
+from .kept import BACKLOG, KeptBack
 from .lock import JournalLock, Taken
 from .redo import FILE as REDO
 from .redo import Statement
@@ -161,8 +161,12 @@ class JournalStore:
         if self._connection is None or (statements and self._kept.keep(statements)):
             return
         with self._lock:
-            self._kept.add(statements)
-            self.drain()
+            for begin in range(0, max(1, len(statements)), BACKLOG):
+                part = statements[begin : begin + BACKLOG]
+                if len(self._kept) + len(part) > BACKLOG:  # a long queue is cleared: what was told before goes first
+                    self.drain()
+                self._kept.add(part)
+                self.drain()
 
     def drain(self) -> None:
         """Write all that waits into the file, in one synced transaction; unless that failed a moment ago."""

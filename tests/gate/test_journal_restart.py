@@ -10,6 +10,7 @@ import pytest
 
 from resource_gate.gate.host import Job, Outcome, Queued
 from resource_gate.gate.journal.journal import Journal
+from resource_gate.gate.journal.kept import BACKLOG
 from resource_gate.gate.journal.store import TRY_AGAIN
 
 
@@ -108,3 +109,21 @@ def test_on_a_full_disk_jobs_are_told_as_they_are(start, tmp_path):
             assert file.execute("SELECT id, state FROM jobs").fetchall() == [("a", "running"), ("b", "queued")]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_to_clear_a_queue_longer_than_what_is_kept_back_drops_nothing_that_was_told_before(start, tmp_path):
+    first = start()
+    first.accepted(queued("ends"))
+    first.accepted(queued("waits"))
+    names = ["waits", *(f"p{n}" for n in range(BACKLOG))]
+    columns = "number, session, state, outputs, graph, queued_at"
+    copied = f"INSERT INTO jobs (id, {columns}) SELECT ?, {columns} FROM jobs WHERE id = 'waits'"
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as file:
+        file.executemany(copied, ((name,) for name in names[1:]))
+    file.close()
+    behind(first)
+    first.started(Job("ends", 0.0))
+    first.ended(Outcome("ends", True))
+    first.removed(names)
+    assert first.rows.job("ends")["state"] == "done"
+    assert start().rows.restorable == 0
