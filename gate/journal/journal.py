@@ -90,17 +90,19 @@ class Journal:
         with self._lock:
             if not self._store.open():
                 return
+            left = Note()
             try:
                 self._running_note = RunningNote(self._folder)
                 left = self._running_note.read()
-                self._running_note.write(self._note)
             except (OSError, ValueError) as error:
                 log.warning("at which node a process dies will not be known: %s", error)
-                left = Note()
             end = last_exit(self._folder, self._store.process_before)
             self._write(
                 [*self.rows.take_stock(left, self._deaths(), self._wall(), end), *prune(self._wall(), self._session)]
             )
+            self._noted = left.job
+            if self._store.problem is None:  # else, if we die now, the next start needs what is there
+                self._set_note(self._note)
             self.rows.count()
 
     def write_behind(self, *, sync_each: bool = False) -> None:

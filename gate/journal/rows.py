@@ -113,13 +113,20 @@ class JournalRows:
         Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
         """
         died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
-        ran = self._read(f"SELECT seq, id, {died_once_more}, outputs, graph FROM jobs WHERE state = 'running'")
+        # What ran as the process ended in order waits, and yet it may have come to its last byte by then.
+        ran = self._read(
+            f"SELECT seq, id, {died_once_more}, outputs, graph, state FROM jobs"
+            " WHERE state = 'running' OR (state = 'queued' AND attempts > 0 AND id = ?)",
+            (left.job,),
+        )
         statements: list[Statement] = []
-        for seq, job_id, died, outputs, graph in ran:
+        for seq, job_id, died, outputs, graph, state in ran:
             note = left if left.job == job_id else Note()
             if wrote_all(list(map(str, as_json(outputs, list))), as_json(graph, dict), note):
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
+                continue
+            if state == "queued":
                 continue
             if end is not None and not end.blames_the_job:
                 statements.append((WAITS, (seq,)))
@@ -130,8 +137,8 @@ class JournalRows:
                 "the last process died while prompt %s ran%s; death %d of %d with it",
                 *(job_id, f" (node {note.node})" if note.node else "", died, deaths),
             )
-            state = "quarantined" if died >= deaths else "queued"
-            values = (how, state, now, note.node, ram or None, json.dumps(dict(note.vram)), seq)
+            becomes = "quarantined" if died >= deaths else "queued"
+            values = (how, becomes, now, note.node, ram or None, json.dumps(dict(note.vram)), seq)
             statements.append((DEATH, values))
         return statements
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 from contextlib import contextmanager
 
 import pytest
 
-from resource_gate.gate.host import Job, Outcome, Queued
+from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
 from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.journal.kept import BACKLOG
 from resource_gate.gate.journal.store import TRY_AGAIN
@@ -127,3 +128,49 @@ def test_to_clear_a_queue_longer_than_what_is_kept_back_drops_nothing_that_was_t
     first.removed(names)
     assert first.rows.job("ends")["state"] == "done"
     assert start().rows.restorable == 0
+
+
+@pytest.fixture
+def saving(start, tmp_path):
+    """A process whose job has come to the node that saves its clip."""
+    output = tmp_path / "output"
+    output.mkdir()
+    journal = start(output)
+    journal.accepted(queued("a"))
+    journal.started(Job("a", 0.0))
+    journal.before_node(NodeStart("a", "1", "SaveVideo", {"filename_prefix": "clip"}))
+    return journal
+
+
+def save(output):
+    (output / "clip_00001_.mp4").write_bytes(b"".join(struct.pack(">I4s", 8, k) for k in (b"ftyp", b"mdat", b"moov")))
+
+
+def test_a_job_that_saves_the_last_of_it_while_the_process_ends_in_order_is_done(start, tmp_path, saving):
+    saving.close()
+    save(tmp_path / "output")
+    saving.ended(Outcome("a", True))
+    second = start(tmp_path / "output")
+    assert state_of(second, "a") == "done"
+    assert second.rows.restorable == 0
+
+
+def test_a_job_that_had_not_saved_it_when_the_process_ended_in_order_runs_again(start, tmp_path, saving):
+    saving.close()
+    second = start(tmp_path / "output")
+    assert state_of(second, "a") == "queued"
+    assert second.rows.job("a")["deaths"] == 0
+
+
+def test_a_death_at_the_restart_itself_does_not_take_the_proof_that_a_job_was_done(start, tmp_path, saving):
+    save(tmp_path / "output")
+    with nothing_can_be_written(tmp_path):
+        start(tmp_path / "output")
+    assert state_of(start(tmp_path / "output"), "a") == "done"
+
+
+def test_a_prompt_queued_once_more_under_the_id_of_one_that_was_done_is_run(start, tmp_path, saving):
+    save(tmp_path / "output")
+    saving.ended(Outcome("a", True))
+    saving.accepted(queued("a"))
+    assert [prompt.id for prompt, _ in start(tmp_path / "output").rows.to_restore()] == ["a"]
