@@ -271,7 +271,7 @@ def _execute_all(connection: sqlite3.Connection, statements: Sequence[Statement]
     for sql, values in statements:
         try:
             _execute(connection, sql, values)
-        except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
             yield error
 
 
