@@ -260,6 +260,24 @@ def test_a_way_that_breaks_while_outputs_come_does_not_end_the_job(elsewhere):
     assert elsewhere.next(Broken).lease == "lease"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_disk_that_is_full_here_is_told_apart_from_an_output_that_is_broken(elsewhere, tmp_path):
+    future = elsewhere.give()
+    made = elsewhere.client.folder / "leases" / "lease" / "out" / "clip.mp4"
+    made.parent.mkdir(parents=True)
+    made.write_bytes(b"output")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clip.mp4.part").symlink_to("/dev/full")
+    future.become("finished", as_dict(JobResult(True, outputs=(Path("clip.mp4"),))))
+    result = elsewhere.next(Ended).result
+    assert (result.ok, result.error_kind) == (False, "disk") and "No space left" in result.error
+
+
+def test_a_disk_that_is_full_at_a_machine_is_that_machines_fault(elsewhere):
+    elsewhere.give().become("finished", as_dict(JobResult(False, "disk", "x cannot be written")))
+    assert elsewhere.next(Ended).result.error_kind == "server"
+
+
 def test_a_machines_server_is_asked_through_its_worker_and_what_cannot_be_asked_foretells_nothing(way):
     way.client.look()
     way.next(Seen)

@@ -207,6 +207,25 @@ def test_asked_to_stop_now_it_has_the_machines_stop_and_leaves_the_jobs_to_be_do
     assert one.journal.counts()["planned"] == 4
 
 
+def test_a_disk_that_is_full_here_ends_the_batch_once_what_runs_has_ended(bench, clip, reading):
+    one = bench([clip(n) for n in range(6)])
+    full = "clip000.mp4 cannot be written: No space left on device"
+
+    def answer(lease, job, machine):
+        if machine == "a":
+            one.failed(lease, "disk", full)
+        else:
+            one.at[one.now + 20] = lambda: one.done(lease, job, machine)
+
+    one.hands.answer = answer
+    one.see("a", reading())
+    one.see("b", reading())
+    assert one.run() == full
+    assert [machine for _, machine in one.hands.given] == ["a", "b"]
+    assert one.journal.counts() == {"planned": 4, "running": 1, "done": 1, "failed": 0, "skipped": 0}
+    assert (one.rows()["clip000"]["state"], one.rows()["clip000"]["server"]) == ("running", "a")
+
+
 def test_with_no_machine_left_it_says_so_and_the_jobs_stay_to_be_done(bench, clip, reading):
     one = bench([clip(n) for n in range(2)], options={"ready_budget": 5.0})
     one.see("a", Reading(0.0, DOWN, "connection refused"))
