@@ -115,24 +115,26 @@ class JournalRows:
         died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
         # What ran as the process ended in order waits, and yet it may have come to its last byte by then.
         ran = self._read(
-            f"SELECT seq, id, {died_once_more}, outputs, graph, state FROM jobs"
+            f"SELECT seq, id, {died_once_more}, outputs, graph, state, started_at FROM jobs"
             " WHERE state = 'running' OR (state = 'queued' AND attempts > 0 AND id = ?)",
             (left.job,),
         )
         statements: list[Statement] = []
-        for seq, job_id, died, outputs, graph, state in ran:
+        for seq, job_id, died, outputs, graph, state, started in ran:
             note = left if left.job == job_id else Note()
+            its_end = end if end is not None and end.is_of(started) else None
             if wrote_all(list(map(str, as_json(outputs, list))), as_json(graph, dict), note):
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
                 continue
             if state == "queued":
                 continue
-            if end is not None and not end.blames_the_job:
+            if its_end is not None and not its_end.blames_the_job:
                 statements.append((WAITS, (seq,)))
                 continue
-            how = "the process died while it ran" + (f": {end.detail}" if end is not None and end.detail else "")
-            ram = max(note.ram, (end.peak if end is not None else None) or 0)
+            detail, peak = (its_end.detail, its_end.peak) if its_end is not None else ("", None)
+            how = "the process died while it ran" + (f": {detail}" if detail else "")
+            ram = max(note.ram, peak or 0)
             log.warning(
                 "the last process died while prompt %s ran%s; death %d of %d with it",
                 *(job_id, f" (node {note.node})" if note.node else "", died, deaths),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import struct
@@ -174,3 +175,24 @@ def test_a_prompt_queued_once_more_under_the_id_of_one_that_was_done_is_run(star
     saving.ended(Outcome("a", True))
     saving.accepted(queued("a"))
     assert [prompt.id for prompt, _ in start(tmp_path / "output").rows.to_restore()] == ["a"]
+
+
+def test_how_an_earlier_life_under_the_same_process_id_ended_says_nothing_of_the_last_one(start, tmp_path, machine):
+    """In a container all lives have one id; and who kills it whole takes the supervisor that would have told."""
+    first = start()
+    first.accepted(queued("a"))
+    machine.wait(10)
+    first.started(Job("a", 0.0))
+    end = {"pid": os.getpid(), "reason": "asked", "detail": "was ended by SIGTERM", "time": machine.wall.now - 1}
+    (tmp_path / "exits.jsonl").write_text(json.dumps(end) + "\n")
+    second = start()
+    assert (second.rows.job("a")["deaths"], second.rows.job("a")["error"]) == (1, "the process died while it ran")
+
+
+def test_how_the_last_life_ended_counts(start, tmp_path, machine):
+    first = start()
+    first.accepted(queued("a"))
+    first.started(Job("a", 0.0))
+    end = {"pid": os.getpid(), "reason": "asked", "detail": "", "time": machine.wall.now}
+    (tmp_path / "exits.jsonl").write_text(json.dumps(end) + "\n")
+    assert start().rows.job("a")["deaths"] == 0
