@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,7 @@ class Extension:
             lambda: self.settings.gate.deaths,
             host.output_folder,
             story=lambda job_id: stories.of(job_id).columns,
+            environment=os.environ,
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.prediction = late(self._opened_prediction)

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from ..compact import ENCODE
@@ -30,6 +30,10 @@ PRUNE_EVERY = 100
 NOTED_GROWTH = 1.01
 """A peak of the running job is noted where it has grown by so much: this is asked before each node."""
 
+IN_PLACE = "RESOURCE_GATE_JOURNAL_SESSION"
+"""In the environment, which a process that starts itself anew hands on: whose rows it had. ComfyUI-Manager's restart
+button does so by `os.execv`, before which nothing of ours is called."""
+
 LONGEST_ERROR = 2000
 """Characters of an error's message that are kept."""
 
@@ -47,6 +51,7 @@ class Journal:
         deaths: with so many deaths of the process a job is not offered again, but set aside.
         output: where results are written; None where nobody may look there.
         story: job id → level crossed, actions, bytes freed, asked when it ends.
+        environment: of the process; None where it never starts itself anew.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Journal:
         story: Callable[[str], tuple[str, int, int]] = lambda job_id: ("normal", 0, 0),
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        environment: MutableMapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._deaths = deaths
@@ -73,6 +79,7 @@ class Journal:
         self._noted = ""
         """The job that the page tells of."""
         self._session = uuid.uuid4().hex
+        self._environment = {} if environment is None else environment
         self._began: dict[str, float] = {}
         self._ended = 0
         self.rows = JournalRows(self._store.read, self._write, self._session)
@@ -97,9 +104,9 @@ class Journal:
             except (OSError, ValueError) as error:
                 log.warning("at which node a process dies will not be known: %s", error)
             end = last_exit(self._folder, self._store.process_before)
-            self._write(
-                [*self.rows.take_stock(left, self._deaths(), self._wall(), end), *prune(self._wall(), self._session)]
-            )
+            in_place, self._environment[IN_PLACE] = self._environment.get(IN_PLACE, ""), self._session
+            stock = self.rows.take_stock(left, self._deaths(), self._wall(), end, in_place)
+            self._write([*stock, *prune(self._wall(), self._session)])
             self._noted = left.job
             if self._store.problem is None:  # else, if we die now, the next start needs what is there
                 self._set_note(self._note)

@@ -107,20 +107,23 @@ class JournalRows:
         self.aside: list[dict[str, Any]] = []
         """The newest of these in short, for `status`: id, title, deaths, node, peaks in bytes, and how it died."""
 
-    def take_stock(self, left: Note, deaths: int, now: float, end: LastExit | None = None) -> list[Statement]:
+    def take_stock(
+        self, left: Note, deaths: int, now: float, end: LastExit | None = None, in_place: str = ""
+    ) -> list[Statement]:
         """What to write at the start: who ran when the process died, and who did so too often.
 
-        Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
+        Called once, before this process has rows of its own. `end` is what a supervisor knows of that end; the process
+        with the session `in_place` has started itself anew, and is this one.
         """
         died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
         # What ran as the process ended in order waits, and yet it may have come to its last byte by then.
         ran = self._read(
-            f"SELECT seq, id, {died_once_more}, outputs, graph, state, started_at FROM jobs"
+            f"SELECT seq, id, {died_once_more}, outputs, graph, state, started_at, session FROM jobs"
             " WHERE state = 'running' OR (state = 'queued' AND attempts > 0 AND id = ?)",
             (left.job,),
         )
         statements: list[Statement] = []
-        for seq, job_id, died, outputs, graph, state, started in ran:
+        for seq, job_id, died, outputs, graph, state, started, session in ran:
             note = left if left.job == job_id else Note()
             its_end = end if end is not None and end.is_of(started) else None
             if wrote_all(list(map(str, as_json(outputs, list))), as_json(graph, dict), note):
@@ -129,7 +132,7 @@ class JournalRows:
                 continue
             if state == "queued":
                 continue
-            if its_end is not None and not its_end.blames_the_job:
+            if session == in_place or (its_end is not None and not its_end.blames_the_job):
                 statements.append((WAITS, (seq,)))
                 continue
             detail, peak = (its_end.detail, its_end.peak) if its_end is not None else ("", None)

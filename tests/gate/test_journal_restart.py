@@ -196,3 +196,24 @@ def test_how_the_last_life_ended_counts(start, tmp_path, machine):
     end = {"pid": os.getpid(), "reason": "asked", "detail": "", "time": machine.wall.now}
     (tmp_path / "exits.jsonl").write_text(json.dumps(end) + "\n")
     assert start().rows.job("a")["deaths"] == 0
+
+
+def test_a_process_that_starts_itself_anew_has_not_died_of_the_job_that_ran(tmp_path, machine):
+    """As ComfyUI-Manager's restart button does it, by `os.execv`: its environment stays, and nothing is called."""
+    environment: dict[str, str] = {}
+
+    def begin(given):
+        journal = Journal(tmp_path, wall=machine.wall, clock=machine.clock, environment=given)
+        journal.open()
+        return journal
+
+    first = begin(environment)
+    first.accepted(queued("a"))
+    for _ in range(3):
+        first.started(Job("a", 0.0))
+        second = begin(environment)
+        assert (second.rows.job("a")["deaths"], second.rows.job("a")["state"]) == (0, "queued")
+        second.rows.adopt("a")
+        first = second
+    first.started(Job("a", 0.0))
+    assert begin({}).rows.job("a")["deaths"] == 1
