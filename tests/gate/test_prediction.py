@@ -186,6 +186,23 @@ def test_an_orderly_end_or_the_end_of_the_job_leaves_no_such_lesson(machine, tmp
     assert third.view()["families"][0]["outcomes"] == {"ok": 1}
 
 
+def test_a_note_of_an_attempt_that_cannot_be_taken_away_turns_nothing_off(prediction, machine, tmp_path):
+    """As on Windows, where whoever scans a file that was just written keeps it for a moment."""
+    prediction.started(job("a"))
+    prediction.chosen("frames", 42)
+    note = tmp_path / "attempt.json"
+    note.unlink()
+    note.mkdir()  # what is no file cannot be unlinked, on any system
+    prediction.ended(Outcome("a", True), brake(2 * GB))
+    assert prediction.problem is None
+    assert prediction.need(job("b")).known
+    note.rmdir()
+    note.write_text("{}")
+    prediction.started(job("c"))
+    prediction.ended(Outcome("c", True), brake(2 * GB))
+    assert not note.exists()
+
+
 def test_the_first_other_prompt_that_is_known_to_fit_is_found(prediction, machine):
     for n, frames in enumerate((17, 33, 65, 97)):
         run(prediction, machine, str(n), ram=frames * 0.02 * GB, frames=frames)
