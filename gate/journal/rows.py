@@ -12,7 +12,7 @@ from ..host import Queued
 from ..last_exit import LastExit
 from .note import Note
 from .redo import Statement
-from .sql import ADOPTED, LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
+from .sql import ADOPTED, KEPT_SECONDS, LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +23,6 @@ KEPT = 5000
 
 KEPT_GRAPHS = 200
 """Failed prompts whose graphs are kept, so that they can be queued again."""
-
-KEPT_SECONDS = 30 * 86400.0
-"""And so long at the most; what an earlier process left and nobody restored goes with them."""
 
 COLUMNS = (
     "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"

@@ -70,7 +70,15 @@ PRUNE_NUMBER = (
     f" WHERE state NOT IN {LIVE} AND state != 'quarantined' ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 )
 
-PRUNE_AGE = "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?"
+KEPT_SECONDS = 30 * 86400.0
+"""Seconds that jobs are kept at the most; what an earlier process left and nobody restored goes with them."""
+
+PRUNE_AGE = (
+    "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?"
+    f" AND (state NOT IN {LIVE} OR max(queued_at, coalesce(ended_at, 0)) <"
+    f" (SELECT max(queued_at) FROM jobs) - {KEPT_SECONDS})"
+)
+"""What still waits goes only by what was queued long after it: nobody may have been there since, nor had a choice."""
 
 PRUNE_GRAPHS = (
     "UPDATE jobs SET graph = NULL, extra = NULL WHERE state = 'failed' AND graph IS NOT NULL AND seq <= ("

@@ -13,6 +13,7 @@ import pytest
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
 from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.journal.kept import BACKLOG
+from resource_gate.gate.journal.rows import KEPT_SECONDS
 from resource_gate.gate.journal.store import TRY_AGAIN
 
 
@@ -217,3 +218,13 @@ def test_a_process_that_starts_itself_anew_has_not_died_of_the_job_that_ran(tmp_
         first = second
     first.started(Job("a", 0.0))
     assert begin({}).rows.job("a")["deaths"] == 1
+
+
+def test_what_waits_is_offered_however_long_nobody_was_there_or_whatever_the_clock_was_set_to(start, machine):
+    start().accepted(queued("a"))
+    machine.wall.now += 3 * KEPT_SECONDS
+    second = start()
+    assert second.rows.restorable == 1
+    second.accepted(queued("new"))
+    third = start()
+    assert [prompt.id for prompt, _ in third.rows.to_restore()] == ["new"]
