@@ -93,14 +93,14 @@ class FakeClient:
 
 
 class Way:
-    def __init__(self, tmp_path: Path, here: bool) -> None:
+    def __init__(self, tmp_path: Path, here: bool, silent: float = 600.0) -> None:
         self.client = FakeClient(tmp_path / "worker")
         self.client.folder.mkdir()
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.aside: list[Any] = []
         self.options = RunOptions(tmp_path / "out", "id")
         self.transport = DaskTransport(
-            self.client, self.inbox, self.options, here=here, names=None, silent=0.3, watch=0.05
+            self.client, self.inbox, self.options, here=here, names=None, silent=silent, watch=0.05
         )
 
     def next(self, kind: type) -> Any:
@@ -171,7 +171,15 @@ def test_a_new_process_in_the_place_of_the_old_one_breaks_the_lease(way):
     assert "another one took its place" in way.next(Broken).reason
 
 
-def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(way):
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Way]:
+    made = Way(tmp_path, here=True, silent=0.3)
+    with made.transport:
+        yield made
+
+
+def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(impatient):
+    way = impatient
     way.give()
     assert "has not been heard of" in way.next(Left).reason
     assert way.next(Broken).lease == "lease"
