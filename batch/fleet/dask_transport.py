@@ -96,8 +96,8 @@ class DaskTransport:
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         """Have `machine` perform a job."""
-        address = self._attendance.address(machine)
-        with self._lock:
+        with self._lock:  # the address, too: who leaves between the two would never be found to have this job
+            address = self._attendance.address(machine)
             self._leases[lease] = _Lease(machine, address)
         self._pool.submit(self._carried, self._send, lease, job, address, first_attempt)
 

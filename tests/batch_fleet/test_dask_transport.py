@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -208,6 +209,19 @@ def test_an_error_of_the_task_itself_ends_the_job_with_it(way):
 
 def test_a_job_for_a_machine_that_has_just_left_is_broken(way):
     way.transport.give("lease", Job(0, "clip", {}), "a", 1)
+    assert way.next(Broken) == Broken("lease", "its machine has just left", reached=False)
+
+
+def test_a_machine_that_leaves_in_the_moment_it_is_given_a_job_holds_it_for_ever_no_more(way):
+    """What ended with it was looked for before the job was written down, and its address was asked for before that."""
+    way.client.look()
+    way.next(Seen)
+    giving = threading.Thread(target=way.transport.give, args=("lease", Job(0, "clip", {}), "a", 1))
+    with way.transport._lock:  # as whoever looks for the jobs of a machine that left
+        giving.start()
+        giving.join(0.2)  # it has come as far as it can
+        way.transport._attendance._addresses.clear()
+    giving.join(30)
     assert way.next(Broken) == Broken("lease", "its machine has just left", reached=False)
 
 
