@@ -159,7 +159,8 @@ class Dispatcher:
 
     def _told(self, message: Told) -> None:
         if message.lease in self._running:  # else it was given to another machine meanwhile
-            self._tell(message.event)
+            # That machine's clock is not ours, by which jobs begin and end, and samples are told apart.
+            self._tell({**message.event, "time": time.time()})
 
     def _ended(self, lease: str, result: JobResult, now: float) -> None:
         job = self._running.pop(lease, None)

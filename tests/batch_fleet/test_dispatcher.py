@@ -290,6 +290,21 @@ def test_events_of_a_job_pass_on_and_those_of_one_given_up_do_not(bench, clip, r
     assert [event["node"] for event in one.told_of("progress")] == ["3 ImageScale"]
 
 
+def test_what_a_machine_tells_is_of_the_time_at_which_it_is_heard_here(bench, clip, reading):
+    """Its clock is another one, and durations are taken between what it tells and what is told here."""
+    one = bench([clip(0)])
+
+    def answer(lease, job, machine):
+        one.told(lease, event="progress", index=0, time=7e9)
+        one.done(lease, job, machine)
+
+    one.hands.answer = answer
+    one.see("a", reading())
+    one.run()
+    times = [event["time"] for event in one.events if event["event"] in ("job_started", "progress", "job_ended")]
+    assert len(times) == 3 and times == sorted(times)
+
+
 def test_a_server_that_died_with_a_job_is_taken_to_be_too_small_for_it(bench, clip, reading):
     one = bench([clip(n, frames=24) for n in range(2)])
     one.hands.answer = lambda lease, job, machine: (
