@@ -185,8 +185,12 @@ class Journal:
                 writing = {**writing, node.node_id: list(writes)}
             self._set_note(Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, writing))
 
-    def memory(self, ram: int, vram: Mapping[str, int]) -> None:
-        """What the process uses now, for the story of a job that kills it; also tries what is still to be written."""
+    def memory(self, ram: int, vram: Mapping[str, int], *, catch_up: bool = True) -> None:
+        """What the process uses now, for the story of a job that kills it.
+
+        Args:
+            catch_up: try what is still to be written, too; for who may wait for a disk that hangs.
+        """
         with self._lock:
             note = self._note
             grown = ram > note.ram * NOTED_GROWTH or any(
@@ -195,8 +199,8 @@ class Journal:
             if note.job and grown:
                 most = {d: max(size, note.vram.get(d, 0)) for d, size in vram.items()}
                 self._set_note(Note(note.job, note.node, max(ram, note.ram), {**note.vram, **most}, note.writing))
-            if self._store.behind:
-                self._write([])
+        if catch_up and self._store.behind:  # without the lock, which the worker takes before each node
+            self._write([])
 
     def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
         """The running prompt waits again, in its place.
