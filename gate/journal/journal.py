@@ -82,6 +82,8 @@ class Journal:
         self._environment = {} if environment is None else environment
         self._began: dict[str, float] = {}
         self._ended = 0
+        self._count_is_old = False
+        """Whether less may be left to restore than was counted."""
         self.rows = JournalRows(self._store.read, self._write, self._session)
         """What is in it, for the routes and for `Restore`."""
         self.times = WorkflowTimes(self._store.read, self._write, wall)
@@ -159,6 +161,7 @@ class Journal:
         if self.rows.restorable:
             again = (self._wall(), "queued again by its client", prompt.id, self._session)
             statements.insert(0, (QUEUED_AGAIN, again))
+            self._count_is_old = True
         self._write(statements)
 
     def removed(self, ids: Sequence[str]) -> None:
@@ -189,7 +192,7 @@ class Journal:
         """What the process uses now, for the story of a job that kills it.
 
         Args:
-            catch_up: try what is still to be written, too; for who may wait for a disk that hangs.
+            catch_up: try what is still to be written, too, and count anew; for who may wait for a disk that hangs.
         """
         with self._lock:
             note = self._note
@@ -201,6 +204,9 @@ class Journal:
                 self._set_note(Note(note.job, note.node, max(ram, note.ram), {**note.vram, **most}, note.writing))
         if catch_up and self._store.behind:  # without the lock, which the worker takes before each node
             self._write([])
+        if catch_up and self._count_is_old:
+            self._count_is_old = False
+            self.rows.count()
 
     def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
         """The running prompt waits again, in its place.

@@ -228,3 +228,17 @@ def test_what_waits_is_offered_however_long_nobody_was_there_or_whatever_the_clo
     second.accepted(queued("new"))
     third = start()
     assert [prompt.id for prompt, _ in third.rows.to_restore()] == ["new"]
+
+
+def test_of_what_was_left_the_count_goes_down_as_its_client_queues_it_again(start):
+    first = start()
+    first.accepted(queued("a"))
+    first.accepted(queued("b"))
+    second = behind(start())
+    assert second.rows.restorable == 2
+    second.accepted(queued("a"))
+    second.memory(0, {})
+    assert second.rows.restorable == 1
+    second.accepted(queued("new"))
+    second.memory(0, {})
+    assert second.rows.restorable == 1
