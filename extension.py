@@ -163,6 +163,7 @@ class Extension:
             lambda: self.settings,
             lambda: self.watchers.ever,
             lambda work: host.on_worker(lambda place: work()),
+            about_to_wait=self.gate.about_to_wait,
             restored=self.panel.restored,
         )
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)

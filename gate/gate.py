@@ -112,6 +112,10 @@ class Gate:
         """A prompt is about to be queued."""
         if self._journal is not None:
             self._journal.accepted(prompt)
+        self.about_to_wait(prompt)
+
+    def about_to_wait(self, prompt: Queued) -> None:
+        """The same of one that the journal has already."""
         self.progress.queued(prompt.id)
         if self._prediction is not None:
             self._prediction.queued(prompt)

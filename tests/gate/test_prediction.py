@@ -61,6 +61,16 @@ def test_a_job_that_is_queued_has_its_time_told_once_its_family_is_known(predict
     assert low < mean < high and mean == pytest.approx(3, rel=0.1)
 
 
+def test_of_a_prompt_that_comes_back_from_the_journal_it_is_known_how_long_it_takes(prediction, machine):
+    for n in range(3):
+        run(prediction, machine, str(n))
+    progress = BatchProgress(seconds_of=prediction.seconds)
+    gate = Gate(machine.admission, machine.brake, progress, prediction=prediction)
+    assert progress.as_dict(1)["eta_seconds"] is None
+    gate.about_to_wait(Queued("left", 0, job("left").graph, ("save",)))
+    assert progress.as_dict(1)["eta_seconds"] == pytest.approx(3, rel=0.1)
+
+
 def test_a_run_out_of_the_cache_does_not_teach(prediction, machine):
     run(prediction, machine, "a")
     before = prediction.need(job("b"))
