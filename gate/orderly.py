@@ -31,5 +31,7 @@ def at_orderly_end(call: Callable[[], None]) -> None:
         closing.join(PATIENCE)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        # Only process 1 of a container comes here: the kernel spares it a signal that it does not handle.
+        os._exit(128 + number)
 
     signal.signal(signal.SIGTERM, terminated)
