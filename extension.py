@@ -195,7 +195,7 @@ class Extension:
         can_wait = self.host.hold_answers(self._before_an_answer)
         self.journal.write_behind(sync_each=self.settings.gate.answer_on_disk and not can_wait)
         self.host.attach(self.panel.listener)
-        at_orderly_end(self._close_files)
+        at_orderly_end(self.gate.admission.pause, self._close_files)
         self._restore.begin()
         AtFirstRequest(self.handlers).add_to(self.host.routes)
         self.panel.start()
