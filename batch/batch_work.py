@@ -108,6 +108,7 @@ def options_of(meta: dict[str, Any]) -> RunOptions:
 
 def separator_for(names: Sequence[str]) -> str:
     """Return what goes between a job's name and an output's number, so that no job has another's file names."""
+    names = [name.casefold() for name in names]  # as Windows and macOS compare them
     taken, separator = set(names), "_"
     while any(name.rpartition(separator)[0] in taken and name.rpartition(separator)[2].isdigit() for name in names):
         separator += "_"

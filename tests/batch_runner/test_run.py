@@ -130,6 +130,7 @@ def test_numbered_outputs_never_have_the_name_of_another_jobs():
     assert separator_for(["clip", "clips_1"]) == "_"
     assert separator_for(["clip", "clip_1"]) == "__"
     assert separator_for(["clip", "clip_1", "clip__2"]) == "___"
+    assert separator_for(["Clip", "clip_1"]) == "__"  # the same file on Windows and macOS
 
 
 def test_files_are_taken_by_node_each_once_and_previews_only_where_there_is_nothing_else():
