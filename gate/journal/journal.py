@@ -17,7 +17,7 @@ from ..secrets import may_hold_secrets, without_secrets
 from .note import Note, RunningNote
 from .redo import Statement
 from .rows import JournalRows, prune
-from .sql import ACCEPTED, ENDED, FAILED, PREDICTED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .sql import ACCEPTED, ENDED, FAILED, PREDICTED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED, STOPPED
 from .store import JournalStore
 from .times import WorkflowTimes
 from .writer import JournalWriter
@@ -130,8 +130,7 @@ class Journal:
     def close(self) -> None:
         """The process ends in an orderly way: what runs is restored later, and its end is not held against it."""
         with self._lock:
-            stop = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
-            self._write([(stop, (self._session,))])
+            self._write([(STOPPED, (self._session,))])
             if self._writer is not None:
                 self._writer.stop()
             self._store.close()

@@ -32,6 +32,9 @@ STARTED = (
     " ORDER BY number, seq LIMIT 1)"
 )
 
+STOPPED = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
+"""The process ends in order: what runs waits for the next one."""
+
 PUT_BACK = (
     "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?, changed = ?"
     " WHERE id = ? AND session = ? AND state = 'running'"
@@ -94,6 +97,7 @@ BY_NAME = {
     "removed": REMOVED,
     "started": STARTED,
     "put back": PUT_BACK,
+    "stopped": STOPPED,
     "ended": ENDED,
     "failed": FAILED,
     "predicted": PREDICTED,

@@ -242,3 +242,12 @@ def test_of_what_was_left_the_count_goes_down_as_its_client_queues_it_again(star
     second.accepted(queued("new"))
     second.memory(0, {})
     assert second.rows.restorable == 1
+
+
+def test_an_end_in_order_is_no_death_though_nothing_can_be_written_at_it(start, tmp_path):
+    first = start()
+    first.accepted(queued("a"))
+    behind(first).started(Job("a", 0.0))
+    with nothing_can_be_written(tmp_path):
+        first.close()
+    assert (start().rows.job("a")["deaths"], start().rows.restorable) == (0, 1)
