@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,7 @@ class Extension:
             lambda: self.settings.gate.deaths,
             host.output_folder,
             story=lambda job_id: stories.of(job_id).columns,
+            environment=os.environ,
         )
         self.stuck = StuckWatch(self.journal.times, lambda: host.view().progress)
         self.prediction = late(self._opened_prediction)
@@ -161,6 +163,7 @@ class Extension:
             lambda: self.settings,
             lambda: self.watchers.ever,
             lambda work: host.on_worker(lambda place: work()),
+            about_to_wait=self.gate.about_to_wait,
             restored=self.panel.restored,
         )
         self._request = FreeRequest(self.ladder, host, lambda: self.sampler.last, lambda: not host.view().running)
@@ -193,7 +196,7 @@ class Extension:
         can_wait = self.host.hold_answers(self._before_an_answer)
         self.journal.write_behind(sync_each=self.settings.gate.answer_on_disk and not can_wait)
         self.host.attach(self.panel.listener)
-        at_orderly_end(self._close_files)
+        at_orderly_end(self.gate.admission.pause, self._close_files)
         self._restore.begin()
         AtFirstRequest(self.handlers).add_to(self.host.routes)
         self.panel.start()

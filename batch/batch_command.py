@@ -115,9 +115,12 @@ def report(options: argparse.Namespace) -> int:
 
 
 def say(line: str) -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(f"resource-gate: {line}\n")
-    sys.stderr.flush()
+    """Write a line to standard error; one that is closed stops nothing."""
+    try:
+        sys.stderr.write(f"resource-gate: {line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
 
 
 def _out(text: str) -> None:

@@ -14,7 +14,7 @@ from .dashboard.board import Board
 from .dashboard.serve import dashboard_beside
 from .fleet.require import Tls
 from .fleet.run_fleet import run_fleet
-from .progress.view import View
+from .progress.view import Unbroken, View
 from .report.write import write_report
 from .runner.book import Book
 from .runner.events import event
@@ -52,7 +52,7 @@ def work(journal: Journal, where: Where, view: View, say: Callable[[str], None])
     Raises:
         FleetRefused: several machines cannot be used like this.
     """
-    with dashboard_beside(view, where.dashboard, say) as (both, board):
+    with dashboard_beside(Unbroken(view), where.dashboard, say) as (both, board):
         return _work(journal, where, both, board, say)
 
 
@@ -79,11 +79,11 @@ def _work(journal: Journal, where: Where, view: View, board: Board, say: Callabl
     finally:
         counts = journal.counts()
         left = counts["planned"] + counts["running"]
-        journal.set_meta(ended_at=time.time())
         seconds = time.monotonic() - began
         told = {"done": counts["done"], "failed": counts["failed"], "total": total, "left": left}
         book.tell(event("batch_ended", **told, seconds=seconds, reason=reason, stopped=stopping.finish.is_set()))
         view.close()
+        journal.set_meta(ended_at=time.time())  # last: a disk that is full may be why it ends
     say_report(journal, say)
     if left:
         say(f"{reason + '. ' if reason else ''}{left} jobs are left: resource-gate batch resume {journal.folder}")
@@ -108,6 +108,7 @@ def options_of(meta: dict[str, Any]) -> RunOptions:
 
 def separator_for(names: Sequence[str]) -> str:
     """Return what goes between a job's name and an output's number, so that no job has another's file names."""
+    names = [name.casefold() for name in names]  # as Windows and macOS compare them
     taken, separator = set(names), "_"
     while any(name.rpartition(separator)[0] in taken and name.rpartition(separator)[2].isdigit() for name in names):
         separator += "_"

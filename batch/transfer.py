@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
+import io
 import os
 import re
 import urllib.parse
@@ -26,6 +28,19 @@ FOLDER = "resource_gate"
 
 class TransferError(ClientError):
     """A file could not be read or written here, or the server does not have it; the text says which and why."""
+
+
+class DiskFull(TransferError):  # noqa: N818 - it names what was found
+    """There is no room here for what the server has made; it is still there."""
+
+
+NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
+
+def unwritten(target: Path, error: OSError) -> TransferError:
+    """Return what to raise where `target` cannot be written."""
+    kind = DiskFull if error.errno in NO_ROOM else TransferError
+    return kind(f"{target} cannot be written: {error.strerror}")
 
 
 def view_path(name: str, subfolder: str, kind: str) -> str:
@@ -134,21 +149,28 @@ def download(client: Client, file: Mapping[str, str], target: Path) -> int:
 def _written(answer: http.client.HTTPResponse, target: Path) -> int:
     written = 0
     try:
-        file = target.open("wb")
+        file = target.open("wb", buffering=0)  # unbuffered: pieces are large, and nothing is left to write at its end
     except OSError as error:
-        raise TransferError(f"{target} cannot be written: {error.strerror}") from error
+        raise unwritten(target, error) from error
     with file:
         while piece := answer.read(CHUNK):
             try:
-                written += file.write(piece)
+                written += _all_of(file, piece)
             except OSError as error:
-                raise TransferError(f"{target} cannot be written: {error.strerror}") from error
+                raise unwritten(target, error) from error
         try:
-            file.flush()
             os.fsync(file.fileno())
         except OSError as error:
-            raise TransferError(f"{target} cannot be written: {error.strerror}") from error
+            raise unwritten(target, error) from error
     return written
+
+
+def _all_of(file: io.FileIO, piece: bytes) -> int:
+    """Write all of it: a disk that fills up takes a part first, and says so at the next."""
+    done = 0
+    while done < len(piece):
+        done += file.write(piece[done:]) or 0
+    return done
 
 
 def _body(head: bytes, path: Path, size: int, tail: bytes) -> Iterator[bytes]:

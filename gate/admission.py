@@ -299,4 +299,7 @@ class Admission:
                 state = GateState("paused", "paused by hand", self._paused_since, None, state.job)
             previous, self._state = self._state, state
         if (previous.state, previous.job) != (state.state, state.job):
-            self._changed(state)
+            try:
+                self._changed(state)
+            except Exception:  # the boundary to who watches: what is decided holds, though nobody hears of it
+                log.debug("nobody could be told of the gate's state", exc_info=True)

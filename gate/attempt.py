@@ -48,5 +48,8 @@ class AttemptNote:
     def clear(self) -> None:
         """It has ended."""
         if self._there:
-            self._there = False
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+                self._there = False
+            except OSError as error:  # on Windows somebody may be reading it: then the next end takes it away
+                log.debug("%s is left for now: %s", self._path, error)

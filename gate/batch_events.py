@@ -22,9 +22,9 @@ Tell = Callable[[str, Sequence[str], "dict[str, Any] | None"], None]
 
 
 class _Tally:
-    def __init__(self, started_at: float | None = None) -> None:
+    def __init__(self, started_at: float | None = None, began: float = 0.0) -> None:
         self.started_at = started_at
-        self.ended_at = 0.0
+        self.began = self.ended = began
         self.peak_ram = 0
         self.actions = 0
         self.freed = 0
@@ -39,6 +39,7 @@ class BatchEvents:
         pending: how many prompts wait.
         peak: bytes resident at the highest point of the job that ended last.
         tell: called on the thread that it happens on; it must be quick where nobody watches.
+        clock: as the progress has it.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class BatchEvents:
         pending: Callable[[], int],
         peak: Callable[[], int],
         tell: Tell,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stories = stories
         self._stop = stop
@@ -57,7 +58,7 @@ class BatchEvents:
         self._pending = pending
         self._peak = peak
         self._tell = tell
-        self._wall = wall
+        self._clock = clock
         self._tally = _Tally()
         self.summary: dict[str, Any] | None = None
         """Of the last batch that is over: counts, seconds, bytes."""
@@ -93,7 +94,7 @@ class BatchEvents:
         """It is over."""
         tally = self._of_this_batch()
         tally.peak_ram = max(tally.peak_ram, self._peak())
-        tally.ended_at = self._wall()
+        tally.ended = self._clock()
         tally.open = True
         self._stories.ended(outcome)
         self._stop.ended(outcome.job_id)
@@ -115,7 +116,7 @@ class BatchEvents:
         """Look at the level, and whether the batch is over."""
         self._stories.on_sample(sample)
         tally = self._tally
-        if not tally.open or self._wall() - tally.ended_at < SETTLED:
+        if not tally.open or self._clock() - tally.ended < SETTLED:
             return
         if not self._stories.running() and not self._pending():
             tally.open = False
@@ -124,13 +125,13 @@ class BatchEvents:
 
     def _of_this_batch(self) -> _Tally:
         if self._progress.started_at != self._tally.started_at:
-            self._tally = _Tally(self._progress.started_at)
+            self._tally = _Tally(self._progress.started_at, self._progress.began)
         return self._tally
 
     def _summary(self, tally: _Tally) -> dict[str, Any]:
         return {
             **self._progress.counts,
-            "seconds": max(0.0, tally.ended_at - (tally.started_at or tally.ended_at)),
+            "seconds": tally.ended - tally.began,
             "peak_ram": tally.peak_ram or None,
             "freed": tally.freed,
             "actions": tally.actions,

@@ -50,7 +50,7 @@ class Record(Protocol):
         """Is at this node."""
         ...
 
-    def memory(self, ram: int, vram: dict[str, int]) -> None:
+    def memory(self, ram: int, vram: dict[str, int], *, catch_up: bool = True) -> None:
         """Takes so much."""
         ...
 
@@ -112,6 +112,10 @@ class Gate:
         """A prompt is about to be queued."""
         if self._journal is not None:
             self._journal.accepted(prompt)
+        self.about_to_wait(prompt)
+
+    def about_to_wait(self, prompt: Queued) -> None:
+        """The same of one that the journal has already."""
         self.progress.queued(prompt.id)
         if self._prediction is not None:
             self._prediction.queued(prompt)
@@ -160,7 +164,7 @@ class Gate:
         if self._journal is not None and now - self._noted >= NOTE_EVERY:
             self._noted = now
             peak = self.brake.job_peak.including(self.brake.resident, {})
-            self._journal.memory(peak.ram, _by_name(peak))
+            self._journal.memory(peak.ram, _by_name(peak), catch_up=False)
 
     def retry(self, outcome: Outcome) -> bool:
         """Whether a prompt that failed is tried again; where it lacked memory, all is freed here and now."""

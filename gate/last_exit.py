@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FILE = "exits.jsonl"
 """A line of JSON for each end, the last one last; `resource-gate run` writes it."""
@@ -25,6 +25,15 @@ class LastExit(NamedTuple):
     """In words."""
     peak: int | None = None
     """Most bytes that the process held, where that was what ended it."""
+    time: float | None = None
+    """Seconds since the epoch."""
+
+    def is_of(self, started: Any) -> bool:
+        """Whether it may be the end of what was started at that time.
+
+        In a container each life has the same process id; and who kills a container kills the one who writes down ends.
+        """
+        return not (isinstance(started, (int, float)) and self.time is not None and self.time < started)
 
     @property
     def blames_the_job(self) -> bool:
@@ -43,9 +52,10 @@ def last_exit(folder: Path, pid: int | None) -> LastExit | None:
         return None
     if not isinstance(found, dict) or pid is None or found.get("pid") != pid:
         return None
-    reason, peak = str(found.get("reason", "")), found.get("peak")
+    reason, peak, time = str(found.get("reason", "")), found.get("peak"), found.get("time")
     return LastExit(
         reason,
         str(found.get("detail", "")),
         peak if reason == "oom kill" and isinstance(peak, int) else None,
+        time if isinstance(time, (int, float)) else None,
     )

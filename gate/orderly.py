@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 
+log = logging.getLogger(__name__)
+
 PATIENCE = 5.0
-"""Seconds that a SIGTERM waits for `call`; a service manager kills after ten or more."""
+"""Seconds that a SIGTERM waits for them; a service manager kills after ten or more."""
 
 
-def at_orderly_end(call: Callable[[], None]) -> None:
-    """Call `call` when the interpreter ends, and at a SIGTERM that nobody else handles; the signal then does its work.
+def at_orderly_end(*calls: Callable[[], None]) -> None:
+    """Call these when the interpreter ends, and at a SIGTERM that nobody else handles; the signal then does its work.
+
+    What one of them raises is logged, and keeps none behind it from being called. What is called may not be the last
+    thing to happen: threads of ComfyUI run on, and a prompt that starts after the journal is closed is in none.
 
     Python dies of SIGTERM without a word, and that is how services and containers are stopped: the job that runs at
     that moment has not killed the process.
     """
+
+    def call() -> None:
+        for one in calls:
+            try:
+                one()
+            except Exception:  # who is told of it (a server's event loop, say) may be gone by now
+                log.debug("at the end of the process", exc_info=True)
+
     atexit.register(call)
     on_main = threading.current_thread() is threading.main_thread()
     if os.name != "posix" or not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -31,5 +45,7 @@ def at_orderly_end(call: Callable[[], None]) -> None:
         closing.join(PATIENCE)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        # Only process 1 of a container comes here: the kernel spares it a signal that it does not handle.
+        os._exit(128 + number)
 
     signal.signal(signal.SIGTERM, terminated)

@@ -102,6 +102,11 @@ class BatchProgress:
         return self._batch.started_at
 
     @property
+    def began(self) -> float:
+        """The same on the clock, which nobody sets back."""
+        return self._batch.started
+
+    @property
     def counts(self) -> dict[str, int]:
         """Jobs of this batch that are done, and failed, and how often one was tried again."""
         with self._lock:

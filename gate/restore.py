@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..settings import Settings
-from .host import QueueHost
+from .host import Queued, QueueHost
 from .journal.rows import JournalRows
 from .refusal import of_host, secret
 
@@ -33,6 +33,7 @@ class Restore:
         seen: whether a panel was open since the start.
         in_time: runs a function on the worker thread once prompts can run; every node is known then.
         later: runs a function after so many seconds, off the calling thread.
+        about_to_wait: told of each prompt before it is in the queue again, so that its time is known.
         restored: told which prompts are in the queue again.
     """
 
@@ -47,9 +48,11 @@ class Restore:
         start: Callable[[Callable[[], None]], None] = on_a_thread,
         later: Callable[[float, Callable[[], None]], None] | None = None,
         wall: Callable[[], float] = time.time,
+        about_to_wait: Callable[[Queued], None] = lambda prompt: None,
         restored: Callable[[Sequence[str]], None] = lambda ids: None,
     ) -> None:
         self._rows = rows
+        self._about_to_wait = about_to_wait
         self._restored = restored
         self._host = host
         self._settings = settings
@@ -95,6 +98,7 @@ class Restore:
                     # First in the journal: if we die in between, it is found there once more, and once only.
                     self._rows.adopt(prompt.id)
                     self._back.add(prompt.id)
+                    self._about_to_wait(prompt)
                     self._host.put_again(prompt)
                     restored.append(prompt.id)
             self._rows.count()

@@ -22,7 +22,8 @@ from distributed.scheduler import KilledWorker
 from ...gate.retry import ErrorKind
 from ..joblist.job import Job
 from ..runner.options import RunOptions
-from ..runner.result import INPUT, OUTPUT, JobResult
+from ..runner.result import DISK, INPUT, OUTPUT, SERVER, JobResult
+from ..transfer import NO_ROOM
 from .attendance import SILENT, WATCH, Attendance
 from .messages import Broken, CalledOff, Ended, Foretold, Message, Told
 from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
@@ -95,8 +96,8 @@ class DaskTransport:
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         """Have `machine` perform a job."""
-        address = self._attendance.address(machine)
-        with self._lock:
+        with self._lock:  # the address, too: who leaves between the two would never be found to have this job
+            address = self._attendance.address(machine)
             self._leases[lease] = _Lease(machine, address)
         self._pool.submit(self._carried, self._send, lease, job, address, first_attempt)
 
@@ -180,6 +181,8 @@ class DaskTransport:
             return
         result = as_result(future.result())
         if not self._here:
+            if result.error_kind == DISK:  # of that machine: others have theirs
+                result = dataclasses.replace(result, error_kind=SERVER)
             result = self._fetched(lease, result, address)
         self._end(lease, result)
         if not self._here:
@@ -193,7 +196,8 @@ class DaskTransport:
                 fetch_file(self._desk(address), f"{LEASES}/{lease}/out/{name.as_posix()}", target)
                 outputs.append(target)
         except (OSError, ParcelDamaged) as error:
-            return dataclasses.replace(result, ok=False, error_kind=OUTPUT, error=str(error), outputs=tuple(outputs))
+            kind = DISK if isinstance(error, OSError) and error.errno in NO_ROOM else OUTPUT
+            return dataclasses.replace(result, ok=False, error_kind=kind, error=str(error), outputs=tuple(outputs))
         return dataclasses.replace(result, outputs=tuple(outputs))
 
     def _desk(self, address: str) -> Callable[..., Any]:

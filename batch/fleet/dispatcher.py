@@ -13,7 +13,7 @@ from ..joblist.job import Job
 from ..needs.learned_need import LearnedNeed, Need
 from ..runner.events import Tell, event
 from ..runner.options import RunOptions
-from ..runner.result import LOST, SERVER, STOPPED, JobResult
+from ..runner.result import DISK, LOST, SERVER, STOPPED, JobResult
 from ..runner.run import job_ended
 from ..runner.stopping import Stopping
 from .foresight import Foresight
@@ -77,19 +77,21 @@ class Dispatcher:
         self._line.send_home(homes or {}, clock() + home_wait)
         self._running: dict[str, Open] = {}
         self._began = clock()
+        self._full = ""
+        """Why what is made now could not be kept here; empty where it can."""
 
     def expect(self, name: str, url: str) -> None:
         """A machine is to come; until it has been looked at nothing counts as too large for it."""
         self._show(self._roster.expect(name, url, self._clock()))
 
     def run(self) -> str:
-        """Work until every job has its end, the batch is stopped, or no machine is left.
+        """Work until every job has its end, the batch is stopped, no machine is left, or the disk here is full.
 
         Returns:
             Why jobs stay to be done, for a person; empty where none does, or where the batch was stopped.
         """
         stop_until: float | None = None
-        while self._running or (len(self._line) and not self._stopping.finish.is_set()):
+        while self._running or (len(self._line) and not self._stopping.finish.is_set() and not self._full):
             for message in self._messages():
                 self._take(message)
             now = self._clock()
@@ -100,12 +102,12 @@ class Dispatcher:
                         self._transport.drop(lease)
                 elif now > stop_until:
                     return "some machines did not confirm in time that they have stopped"
-            elif not self._stopping.finish.is_set():
+            elif not self._stopping.finish.is_set() and not self._full:
                 if now - self._began > GATHER or not self._roster.joining:
                     self._place(now)
                 if not self._running and self._deserted(now):
                     return f"no machine has been there for {self._options.ready_budget:.0f} s"
-        return ""
+        return self._full
 
     def _deserted(self, now: float) -> bool:
         """Whether all machines have been gone, or none has come, for longer than is waited for one."""
@@ -157,7 +159,8 @@ class Dispatcher:
 
     def _told(self, message: Told) -> None:
         if message.lease in self._running:  # else it was given to another machine meanwhile
-            self._tell(message.event)
+            # That machine's clock is not ours, by which jobs begin and end, and samples are told apart.
+            self._tell({**message.event, "time": time.time()})
 
     def _ended(self, lease: str, result: JobResult, now: float) -> None:
         job = self._running.pop(lease, None)
@@ -173,6 +176,11 @@ class Dispatcher:
         elif result.error_kind == STOPPED:
             self._journal.end(job.job.index, result)
             self._line.put(job)
+            self._show(machine)
+            return
+        elif result.error_kind == DISK:
+            # In the journal it stays with that machine, whose server still has what it made.
+            self._full = result.error
             self._show(machine)
             return
         elif result.error_kind in OTHER_MACHINE and self._moves(job, machine, result, now):

@@ -132,7 +132,7 @@ class MachinePlugin(WorkerPlugin):
             result = run(job, self._server, options, tell, stop, order.first_attempt)
         finally:
             del self._stops[order.lease]
-            if order.here:
+            if order.here or stop.leaves:  # let go of: what of it lies here is fetched by nobody
                 shutil.rmtree(place, ignore_errors=True)
         if not order.here:
             result = dataclasses.replace(result, outputs=tuple(p.relative_to(options.out) for p in result.outputs))
@@ -149,6 +149,8 @@ class MachinePlugin(WorkerPlugin):
         self._dropped.add(lease)
         if lease in self._stops:
             self._stops[lease].let_go()
+        else:
+            shutil.rmtree(self.folder / LEASES / lease, ignore_errors=True)
 
     def call_off(self, ids: Sequence[str]) -> list[str]:
         """Cancel prompts at the server; `GONE` or `ENDED` each.

@@ -10,6 +10,9 @@ from .eta import WINDOW, Eta, estimate
 
 UP = frozenset({"up", "ready", "back", "well"})
 """What is said of a server that can work."""
+SET_BACK = 5.0
+"""Seconds by which an event is earlier than the one before it where the clock was set back, and not another thread told
+of it a moment later."""
 TIERS = {"warning": 0.85, "critical": 0.9, "emergency": 0.95}
 """Fractions of the limit, where a server does not tell its own."""
 
@@ -77,10 +80,20 @@ class BatchState:
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take one event in."""
-        self.now = max(self.now, float(event.get("time") or 0.0))
+        at = float(event.get("time") or 0.0)
+        if 0.0 < at < self.now - SET_BACK:
+            self._set_back(self.now - at)
+        self.now = max(self.now, at)
         handle = getattr(self, f"_on_{event.get('event')}", None)
         if handle is not None:
             handle(event)
+
+    def _set_back(self, seconds: float) -> None:
+        """The clock was: what has begun has begun so much earlier by it."""
+        self.now -= seconds
+        self.started = None if self.started is None else self.started - seconds
+        for job in self.running.values():
+            job.started -= seconds
 
     def _on_batch_started(self, event: Mapping[str, Any]) -> None:
         self.total = int(event.get("total") or 0)

@@ -7,11 +7,14 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from .lines import Lines
 from .state import BatchState
+
+log = logging.getLogger(__name__)
 
 
 class StderrHandler(logging.Handler):
@@ -40,6 +43,36 @@ class View(Protocol):
     def close(self) -> None:
         """Leave the output as it shall stay; further events are ignored."""
         ...
+
+
+class Unbroken:
+    """Another view, until it cannot be written any more: its reader is gone, its terminal, or the room on its disk.
+
+    The batch goes on without it.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view: View | None = view
+
+    def on(self, event: Mapping[str, Any]) -> None:
+        """Take one event of the batch."""
+        self._try(lambda view: view.on(event))
+
+    def close(self) -> None:
+        """Leave the output as it shall stay."""
+        self._try(lambda view: view.close())
+
+    def _try(self, call: Callable[[View], None]) -> None:
+        view = self._view
+        if view is None:
+            return
+        try:
+            call(view)
+        except (OSError, ValueError) as error:  # the second: of a stream that is closed
+            self._view = None
+            log.warning("the batch goes on and is not shown any more: %s", error)
+            with suppress(OSError, ValueError):
+                view.close()
 
 
 class PlainView:

@@ -10,7 +10,7 @@ from ...gate.retry import classify
 from ..answers import JobEnd
 from ..errors import JobLost, JobTimeout, PromptRefused, RequestRefused, ServerGone, ServerSilent
 from ..joblist.job import Job
-from ..transfer import TransferError
+from ..transfer import DiskFull, TransferError
 from .events import Tell, event
 from .failure import Failure
 from .follow import Follower
@@ -23,7 +23,7 @@ from .prompt import Prompt, prompt_id
 from .reconnect import Line, WorkerDead
 from .refusal import told_refusal
 from .release import wait_for_room
-from .result import CANCELLED, INPUT, LOST, OUTPUT, REFUSED, TIMEOUT
+from .result import CANCELLED, DISK, INPUT, LOST, OUTPUT, REFUSED, TIMEOUT
 from .server import Server
 from .sockets import available
 
@@ -97,6 +97,8 @@ class Attempts:
                     lambda: fetch(client, end.outputs, self._job.name, options.separator, options.out, options.verify)
                 )
             )
+        except DiskFull as full:
+            raise Failure(DISK, str(full)) from full
         except (OutputsBroken, TransferError) as error:
             raise Failure(OUTPUT, str(error)) from error
 

@@ -226,7 +226,8 @@ class Journal:
                 self._write_samples()
                 self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # SQLite itself undoes what a full disk does not take
+                    self._database.execute("ROLLBACK")
                 raise
 
     def _write_samples(self) -> None:

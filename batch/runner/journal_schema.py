@@ -104,6 +104,7 @@ def _migrated(database: sqlite3.Connection) -> int:
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # SQLite itself undoes what a full disk does not take
+            database.execute("ROLLBACK")
         raise
     return VERSION

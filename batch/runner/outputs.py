@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Client
-from ..transfer import TransferError, download
+from ..transfer import download, unwritten
 from ..verify import check_file
 
 
@@ -45,7 +45,7 @@ def fetch(client: Client, outputs: Mapping[str, Any], stem: str, separator: str,
 
     Raises:
         OutputsBroken: the server lists none, or does not give one, or one does not decode.
-        TransferError: one cannot be written here.
+        TransferError: one cannot be written here; `DiskFull` where that holds for any.
         ServerGone, ServerSilent: the connection broke; what is there already is written again next time.
     """
     files = files_of(outputs)
@@ -58,7 +58,7 @@ def fetch(client: Client, outputs: Mapping[str, Any], stem: str, separator: str,
             try:
                 out.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise TransferError(f"{out} cannot be made: {error.strerror}") from error
+                raise unwritten(out, error) from error
             size = download(client, file, part)
             if not size:
                 raise OutputsBroken(f"{file['filename']} is empty")
@@ -83,7 +83,7 @@ def _place(part: Path, target: Path) -> None:
             finally:
                 os.close(folder)
     except OSError as error:
-        raise TransferError(f"{target} cannot be written: {error.strerror}") from error
+        raise unwritten(target, error) from error
 
 
 def _listed(value: Any) -> Iterator[dict[str, str]]:

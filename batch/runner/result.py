@@ -21,6 +21,8 @@ LOST = "lost"
 """The server died with it, or lost it, more often than is tried; or set it aside for that."""
 OUTPUT = "output"
 """It ended well, but its outputs are missing, or are not whole."""
+DISK = "disk"
+"""There is no room here for what the server has made: it is still there, and the job still to be done."""
 TIMEOUT = "timeout"
 """It did not end in the time given for a job."""
 CANCELLED = "cancelled"
@@ -66,5 +68,5 @@ class JobResult:
 
     @property
     def job_is_open(self) -> bool:
-        """Whether the job itself has no end yet: not it but its server failed, or the batch was stopped."""
-        return self.error_kind in (SERVER, STOPPED)
+        """Whether the job itself has no end yet: its server failed, or the disk here, or the batch was stopped."""
+        return self.error_kind in (SERVER, DISK, STOPPED)

@@ -8,13 +8,13 @@ from .events import Tell, event
 from .journal import Journal
 from .options import RunOptions
 from .perform import perform
-from .result import SERVER, STOPPED, JobResult
+from .result import DISK, SERVER, STOPPED, JobResult
 from .server import Server
 from .stopping import Stopping
 
 
 def run_on_one(journal: Journal, options: RunOptions, tell: Tell, stopping: Stopping, server: Server) -> str:
-    """Work until every job has its end, the batch is stopped, or the server is given up.
+    """Work until every job has its end, the batch is stopped, the server is given up, or the disk is full.
 
     Returns:
         Why jobs stay to be done, for a person; empty where none does, or where the batch was stopped.
@@ -35,6 +35,8 @@ def run_on_one(journal: Journal, options: RunOptions, tell: Tell, stopping: Stop
         journal.end(job.index, result)
         if result.error_kind == STOPPED:
             break
+        if result.error_kind == DISK:  # what the next jobs make would find no room, either
+            return result.error
         if result.error_kind == SERVER:
             tell(event("server", server=server.name, state="failed", reason=result.error, cause=result.cause))
             # It was waited for with patience already: to try again at once would only double that.

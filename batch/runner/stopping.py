@@ -57,6 +57,8 @@ class Stopping:
 class StopSignals:
     """While the block runs, SIGINT asks `stopping`, and SIGTERM (Windows: Ctrl-Break) stops at once. Main thread only.
 
+    So does SIGHUP, by which a terminal that is closed ends what runs in it; unless it is ignored, as `nohup` has it.
+
     A handler only notes that it was called: it runs between any two steps of the main thread, another one inside it
     too, and must wait for no lock that the interrupted step may hold. `heed` does the rest.
 
@@ -73,7 +75,8 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         for name in SIGNALS:
             number = getattr(signal, name, None)
-            if number is not None:
+            nohup = name == "SIGHUP" and number is not None and signal.getsignal(number) is signal.SIG_IGN
+            if number is not None and not nohup:
                 self._before[number] = signal.signal(number, lambda number, _: self._asked.put(number))
         return self
 

@@ -58,9 +58,10 @@ class Supervisor:
     """Runs one command until it has ended for good.
 
     It is started again when it died by a signal or with a code other than 0, when it hung, when it leaked, and when
-    it asked for it (`reboot_marker`). It is not when the user asked it to stop, when it ended with code 0, and when
-    it died too often in an hour. A SIGTERM that came to the child alone is a death, too: guardians against full
-    memory (earlyoom) send one before they kill; who wants to stop the server stops the supervisor.
+    it asked for it (`reboot_marker`); a start again that fails counts as a death. It is not when the user asked it to
+    stop, when it ended with code 0, and when it died too often in an hour. A SIGTERM that came to the child alone is a
+    death, too: guardians against full memory (earlyoom) send one before they kill; who wants to stop the server stops
+    the supervisor.
 
     Args:
         start: starts the child.
@@ -106,12 +107,21 @@ class Supervisor:
 
     def run(self) -> int:
         """Run it; return the exit code that is to be ours."""
+        came_up = False
         while True:
             try:
                 child = self._start()
             except OSError as error:
-                self._say(f"The server cannot be started: {error}")
-                return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
+                # What has run before is not wrong by itself: memory is short just after a kill for it, a share is away.
+                again = self._restarts.delay(0.0, False) if came_up else None
+                when = "" if again is None else f"; that is tried again in {again:.0f} s"
+                self._say(f"The server cannot be started: {error}{when}")
+                if again is None:
+                    return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
+                if (asked := self._pause(again)) is not None:
+                    return self._stopped(asked)
+                continue
+            came_up = True
             end = self._live(child)
             delay = self._delay(end)
             self._exits.add(self._record(child.pid, end, delay))
@@ -119,10 +129,12 @@ class Supervisor:
             self._say(self._sentence(child.pid, end, delay))
             if delay is None:
                 return end.ending.status if _is_final(end) else GAVE_UP
-            asked = self._pause(delay)
-            if asked is not None:
-                self._say("Asked to stop before the server was started again.")
-                return 128 + asked
+            if (asked := self._pause(delay)) is not None:
+                return self._stopped(asked)
+
+    def _stopped(self, asked: int) -> int:
+        self._say("Asked to stop before the server was started again.")
+        return 128 + asked
 
     def _live(self, child: ChildLike) -> LifeEnd:
         self._hang.new_life()

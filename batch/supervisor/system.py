@@ -138,7 +138,7 @@ class Posix:
     def pass_on(self, pid: int, number: int) -> None:
         """Send what a terminal sends to the whole group, and the rest to the child alone."""
         terminal = number in _numbers("SIGINT", "SIGQUIT", "SIGHUP")
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # as `sweep`
             (self._kill_group if terminal else self._kill)(pid, number)
 
     def kill(self, pid: int) -> None:

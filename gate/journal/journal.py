@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from ..compact import ENCODE
@@ -17,7 +17,7 @@ from ..secrets import may_hold_secrets, without_secrets
 from .note import Note, RunningNote
 from .redo import Statement
 from .rows import JournalRows, prune
-from .sql import ACCEPTED, ENDED, FAILED, PREDICTED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED
+from .sql import ACCEPTED, ENDED, FAILED, PREDICTED, PUT_BACK, QUEUED_AGAIN, REMOVED, STARTED, STOPPED
 from .store import JournalStore
 from .times import WorkflowTimes
 from .writer import JournalWriter
@@ -29,6 +29,10 @@ PRUNE_EVERY = 100
 
 NOTED_GROWTH = 1.01
 """A peak of the running job is noted where it has grown by so much: this is asked before each node."""
+
+IN_PLACE = "RESOURCE_GATE_JOURNAL_SESSION"
+"""In the environment, which a process that starts itself anew hands on: whose rows it had. ComfyUI-Manager's restart
+button does so by `os.execv`, before which nothing of ours is called."""
 
 LONGEST_ERROR = 2000
 """Characters of an error's message that are kept."""
@@ -47,6 +51,7 @@ class Journal:
         deaths: with so many deaths of the process a job is not offered again, but set aside.
         output: where results are written; None where nobody may look there.
         story: job id → level crossed, actions, bytes freed, asked when it ends.
+        environment: of the process; None where it never starts itself anew.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Journal:
         story: Callable[[str], tuple[str, int, int]] = lambda job_id: ("normal", 0, 0),
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        environment: MutableMapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._deaths = deaths
@@ -73,8 +79,11 @@ class Journal:
         self._noted = ""
         """The job that the page tells of."""
         self._session = uuid.uuid4().hex
+        self._environment = {} if environment is None else environment
         self._began: dict[str, float] = {}
         self._ended = 0
+        self._count_is_old = False
+        """Whether less may be left to restore than was counted."""
         self.rows = JournalRows(self._store.read, self._write, self._session)
         """What is in it, for the routes and for `Restore`."""
         self.times = WorkflowTimes(self._store.read, self._write, wall)
@@ -90,17 +99,19 @@ class Journal:
         with self._lock:
             if not self._store.open():
                 return
+            left = Note()
             try:
                 self._running_note = RunningNote(self._folder)
                 left = self._running_note.read()
-                self._running_note.write(self._note)
             except (OSError, ValueError) as error:
                 log.warning("at which node a process dies will not be known: %s", error)
-                left = Note()
             end = last_exit(self._folder, self._store.process_before)
-            self._write(
-                [*self.rows.take_stock(left, self._deaths(), self._wall(), end), *prune(self._wall(), self._session)]
-            )
+            in_place, self._environment[IN_PLACE] = self._environment.get(IN_PLACE, ""), self._session
+            stock = self.rows.take_stock(left, self._deaths(), self._wall(), end, in_place)
+            self._write([*stock, *prune(self._wall(), self._session)])
+            self._noted = left.job
+            if self._store.problem is None:  # else, if we die now, the next start needs what is there
+                self._set_note(self._note)
             self.rows.count()
 
     def write_behind(self, *, sync_each: bool = False) -> None:
@@ -119,8 +130,7 @@ class Journal:
     def close(self) -> None:
         """The process ends in an orderly way: what runs is restored later, and its end is not held against it."""
         with self._lock:
-            stop = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
-            self._write([(stop, (self._session,))])
+            self._write([(STOPPED, (self._session,))])
             if self._writer is not None:
                 self._writer.stop()
             self._store.close()
@@ -150,6 +160,7 @@ class Journal:
         if self.rows.restorable:
             again = (self._wall(), "queued again by its client", prompt.id, self._session)
             statements.insert(0, (QUEUED_AGAIN, again))
+            self._count_is_old = True
         self._write(statements)
 
     def removed(self, ids: Sequence[str]) -> None:
@@ -176,8 +187,12 @@ class Journal:
                 writing = {**writing, node.node_id: list(writes)}
             self._set_note(Note(node.job_id, f"{node.node_id} {node.class_type}".strip(), last.ram, last.vram, writing))
 
-    def memory(self, ram: int, vram: Mapping[str, int]) -> None:
-        """What the process uses now, for the story of a job that kills it; also tries what is still to be written."""
+    def memory(self, ram: int, vram: Mapping[str, int], *, catch_up: bool = True) -> None:
+        """What the process uses now, for the story of a job that kills it.
+
+        Args:
+            catch_up: try what is still to be written, too, and count anew; for who may wait for a disk that hangs.
+        """
         with self._lock:
             note = self._note
             grown = ram > note.ram * NOTED_GROWTH or any(
@@ -186,8 +201,11 @@ class Journal:
             if note.job and grown:
                 most = {d: max(size, note.vram.get(d, 0)) for d, size in vram.items()}
                 self._set_note(Note(note.job, note.node, max(ram, note.ram), {**note.vram, **most}, note.writing))
-            if self._store.behind:
-                self._write([])
+        if catch_up and self._store.behind:  # without the lock, which the worker takes before each node
+            self._write([])
+        if catch_up and self._count_is_old:
+            self._count_is_old = False
+            self.rows.count()
 
     def put_back(self, job_id: str, outcome: Outcome | None = None, changed: str = "") -> None:
         """The running prompt waits again, in its place.

@@ -12,7 +12,7 @@ from ..host import Queued
 from ..last_exit import LastExit
 from .note import Note
 from .redo import Statement
-from .sql import ADOPTED, LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
+from .sql import ADOPTED, KEPT_SECONDS, LIVE, PRUNE_AGE, PRUNE_GRAPHS, PRUNE_NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +23,6 @@ KEPT = 5000
 
 KEPT_GRAPHS = 200
 """Failed prompts whose graphs are kept, so that they can be queued again."""
-
-KEPT_SECONDS = 30 * 86400.0
-"""And so long at the most; what an earlier process left and nobody restored goes with them."""
 
 COLUMNS = (
     "seq, id, number, state, session, attempts, deaths, queued_at, started_at, ended_at, seconds, peak_ram, peak_vram,"
@@ -107,31 +104,43 @@ class JournalRows:
         self.aside: list[dict[str, Any]] = []
         """The newest of these in short, for `status`: id, title, deaths, node, peaks in bytes, and how it died."""
 
-    def take_stock(self, left: Note, deaths: int, now: float, end: LastExit | None = None) -> list[Statement]:
+    def take_stock(
+        self, left: Note, deaths: int, now: float, end: LastExit | None = None, in_place: str = ""
+    ) -> list[Statement]:
         """What to write at the start: who ran when the process died, and who did so too often.
 
-        Called once, before this process has rows of its own. `end` is what a supervisor knows of that end.
+        Called once, before this process has rows of its own. `end` is what a supervisor knows of that end; the process
+        with the session `in_place` has started itself anew, and is this one.
         """
         died_once_more = "coalesce(cast(deaths AS INTEGER), 0) + 1"
-        ran = self._read(f"SELECT seq, id, {died_once_more}, outputs, graph FROM jobs WHERE state = 'running'")
+        # What ran as the process ended in order waits, and yet it may have come to its last byte by then.
+        ran = self._read(
+            f"SELECT seq, id, {died_once_more}, outputs, graph, state, started_at, session FROM jobs"
+            " WHERE state = 'running' OR (state = 'queued' AND attempts > 0 AND id = ?)",
+            (left.job,),
+        )
         statements: list[Statement] = []
-        for seq, job_id, died, outputs, graph in ran:
+        for seq, job_id, died, outputs, graph, state, started, session in ran:
             note = left if left.job == job_id else Note()
+            its_end = end if end is not None and end.is_of(started) else None
             if wrote_all(list(map(str, as_json(outputs, list))), as_json(graph, dict), note):
                 log.info("prompt %s had written all it was to write when the last process died: done", job_id)
                 statements.append((DONE, (now, seq)))
                 continue
-            if end is not None and not end.blames_the_job:
+            if state == "queued":
+                continue
+            if session == in_place or (its_end is not None and not its_end.blames_the_job):
                 statements.append((WAITS, (seq,)))
                 continue
-            how = "the process died while it ran" + (f": {end.detail}" if end is not None and end.detail else "")
-            ram = max(note.ram, (end.peak if end is not None else None) or 0)
+            detail, peak = (its_end.detail, its_end.peak) if its_end is not None else ("", None)
+            how = "the process died while it ran" + (f": {detail}" if detail else "")
+            ram = max(note.ram, peak or 0)
             log.warning(
                 "the last process died while prompt %s ran%s; death %d of %d with it",
                 *(job_id, f" (node {note.node})" if note.node else "", died, deaths),
             )
-            state = "quarantined" if died >= deaths else "queued"
-            values = (how, state, now, note.node, ram or None, json.dumps(dict(note.vram)), seq)
+            becomes = "quarantined" if died >= deaths else "queued"
+            values = (how, becomes, now, note.node, ram or None, json.dumps(dict(note.vram)), seq)
             statements.append((DEATH, values))
         return statements
 

@@ -32,6 +32,9 @@ STARTED = (
     " ORDER BY number, seq LIMIT 1)"
 )
 
+STOPPED = "UPDATE jobs SET state = 'queued', node = '' WHERE state = 'running' AND session = ?"
+"""The process ends in order: what runs waits for the next one."""
+
 PUT_BACK = (
     "UPDATE jobs SET state = 'retried', error_type = ?, error = ?, node = ?, changed = ?"
     " WHERE id = ? AND session = ? AND state = 'running'"
@@ -70,7 +73,15 @@ PRUNE_NUMBER = (
     f" WHERE state NOT IN {LIVE} AND state != 'quarantined' ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 )
 
-PRUNE_AGE = "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?"
+KEPT_SECONDS = 30 * 86400.0
+"""Seconds that jobs are kept at the most; what an earlier process left and nobody restored goes with them."""
+
+PRUNE_AGE = (
+    "DELETE FROM jobs WHERE session != ? AND max(queued_at, coalesce(ended_at, 0)) < ?"
+    f" AND (state NOT IN {LIVE} OR max(queued_at, coalesce(ended_at, 0)) <"
+    f" (SELECT max(queued_at) FROM jobs) - {KEPT_SECONDS})"
+)
+"""What still waits goes only by what was queued long after it: nobody may have been there since, nor had a choice."""
 
 PRUNE_GRAPHS = (
     "UPDATE jobs SET graph = NULL, extra = NULL WHERE state = 'failed' AND graph IS NOT NULL AND seq <= ("
@@ -86,6 +97,7 @@ BY_NAME = {
     "removed": REMOVED,
     "started": STARTED,
     "put back": PUT_BACK,
+    "stopped": STOPPED,
     "ended": ENDED,
     "failed": FAILED,
     "predicted": PREDICTED,

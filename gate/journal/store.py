@@ -10,13 +10,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from .fold import folded
-from .kept import KeptBack
+from .kept import BACKLOG, KeptBack
 from .lock import JournalLock, Taken
 from .redo import FILE as REDO
 from .redo import Statement
@@ -149,6 +149,8 @@ class JournalStore:
             if self._connection is None:
                 return []
             try:
+                if self._kept and self.problem is not None:
+                    return self._read_as_told(self._connection, sql, values)
                 return _execute(self._connection, sql, values).fetchall()
             except sqlite3.Error as error:
                 self._failed(error)
@@ -159,8 +161,12 @@ class JournalStore:
         if self._connection is None or (statements and self._kept.keep(statements)):
             return
         with self._lock:
-            self._kept.add(statements)
-            self.drain()
+            for begin in range(0, max(1, len(statements)), BACKLOG):
+                part = statements[begin : begin + BACKLOG]
+                if len(self._kept) + len(part) > BACKLOG:  # a long queue is cleared: what was told before goes first
+                    self.drain()
+                self._kept.add(part)
+                self.drain()
 
     def drain(self) -> None:
         """Write all that waits into the file, in one synced transaction; unless that failed a moment ago."""
@@ -195,15 +201,24 @@ class JournalStore:
             log.info("took over %d entries of the journal that a process which died had not written yet", left)
         return True
 
+    def _read_as_told(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows as they are once the file holds what it cannot take now.
+
+        A job that has ended must not be restored because the disk is full.
+        """
+        statements = folded(self._kept.look()[0])
+        try:
+            return _tried(connection, statements, sql, values)
+        except sqlite3.OperationalError:  # another has it locked: in memory, whatever its size
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+                connection.backup(copy)
+                return _tried(copy, statements, sql, values)
+
     def _commit(self, connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for sql, values in statements:
-                try:
-                    _execute(connection, sql, values)
-                except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
-                    # Wrong by itself, and would be so for ever: those behind it must not wait for it.
-                    log.warning("an entry that the journal cannot take is left out: %s", error)
+            for error in _execute_all(connection, statements):
+                log.warning("an entry that the journal cannot take is left out: %s", error)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -233,6 +248,31 @@ class JournalStore:
             with suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
+
+
+def _tried(
+    connection: sqlite3.Connection, statements: Sequence[Statement], sql: str, values: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Rows after these statements, of which nothing stays."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        list(_execute_all(connection, statements))
+        return _execute(connection, sql, values).fetchall()
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _execute_all(connection: sqlite3.Connection, statements: Sequence[Statement]) -> Iterator[Exception]:
+    """Execute them, but for those that are wrong by themselves, and would be so for ever: yields what is wrong.
+
+    Those behind one of these must not wait for it.
+    """
+    for sql, values in statements:
+        try:
+            _execute(connection, sql, values)
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
+            yield error
 
 
 def _execute(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:

@@ -19,14 +19,17 @@ HOG = """
 import sys, time
 held = [bytearray(b"x") * (1 << 20) for _ in range(int(sys.argv[1]))]
 print("full", flush=True)
-time.sleep(float(sys.argv[2]))
+time.sleep(float(sys.argv[2])) if len(sys.argv) > 2 else sys.stdin.read()
 """
 
 
 @pytest.fixture
 def hog() -> Callable[..., list[str]]:
-    """Make a command that takes so many MiB, says `full`, and holds them for so many seconds."""
-    return lambda mib, seconds=0.0: [sys.executable, "-c", HOG, str(mib), str(seconds)]
+    """Make a command that takes so many MiB, says `full`, and holds them for so many seconds.
+
+    With None it holds them until its standard input ends.
+    """
+    return lambda mib, seconds=0.0: [sys.executable, "-c", HOG, str(mib), *([] if seconds is None else [str(seconds)])]
 
 
 @pytest.fixture(scope="session")

@@ -250,6 +250,31 @@ def test_a_command_that_cannot_be_started_ends_as_in_a_shell(world, error, statu
     assert "cannot be started" in world.said[0]
 
 
+def test_a_restart_that_fails_for_a_while_is_tried_again(world):
+    """A process table that is full, memory that is short just after a kill for it, a share that is away."""
+    world.plans = [{"lives": 30, "code": -9, "oom": True}, {"lives": 5, "code": 0}]
+    world.at(29, lambda: setattr(world, "failure", BlockingIOError(11, "Resource temporarily unavailable")))
+    world.at(32, lambda: setattr(world, "failure", None))
+    assert world.run() == 0
+    assert len(world.children) == 2
+    assert any("temporarily unavailable" in line and "tried again in 1 s" in line for line in world.said)
+
+
+def test_restarts_that_fail_count_like_deaths_and_end_as_in_a_shell(world):
+    world.plans = [{"lives": 30, "code": -9, "oom": True}]
+    world.at(29, lambda: setattr(world, "failure", FileNotFoundError("no such program: python")))
+    assert world.run(limit=3) == 127
+    assert len(world.children) == 1
+    assert 30 + 1 + 2 <= world.now < 40
+
+
+def test_asked_to_stop_while_restarts_fail_it_stops(world):
+    world.plans = [{"lives": 30, "code": -9, "oom": True}]
+    world.at(29, lambda: setattr(world, "failure", PermissionError("not now")))
+    world.send(33, signal.SIGTERM)
+    assert world.run() == 143
+
+
 def test_durations_are_said_as_a_person_says_them():
     assert [duration(s) for s in (4.2, 119, 300, 7300)] == ["4 s", "119 s", "5 min", "2.0 h"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,14 +94,14 @@ class FakeClient:
 
 
 class Way:
-    def __init__(self, tmp_path: Path, here: bool) -> None:
+    def __init__(self, tmp_path: Path, here: bool, silent: float = 600.0) -> None:
         self.client = FakeClient(tmp_path / "worker")
         self.client.folder.mkdir()
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.aside: list[Any] = []
         self.options = RunOptions(tmp_path / "out", "id")
         self.transport = DaskTransport(
-            self.client, self.inbox, self.options, here=here, names=None, silent=0.3, watch=0.05
+            self.client, self.inbox, self.options, here=here, names=None, silent=silent, watch=0.05
         )
 
     def next(self, kind: type) -> Any:
@@ -171,7 +172,15 @@ def test_a_new_process_in_the_place_of_the_old_one_breaks_the_lease(way):
     assert "another one took its place" in way.next(Broken).reason
 
 
-def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(way):
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Way]:
+    made = Way(tmp_path, here=True, silent=0.3)
+    with made.transport:
+        yield made
+
+
+def test_a_silent_machine_has_left_and_lets_go_of_the_job_should_it_be_heard_again(impatient):
+    way = impatient
     way.give()
     left = way.next(Left)
     assert "has not been heard of" in left.reason and left.cause == {"code": "silent", "seconds": 0.3}
@@ -201,6 +210,19 @@ def test_an_error_of_the_task_itself_ends_the_job_with_it(way):
 
 def test_a_job_for_a_machine_that_has_just_left_is_broken(way):
     way.transport.give("lease", Job(0, "clip", {}), "a", 1)
+    assert way.next(Broken) == Broken("lease", "its machine has just left", reached=False)
+
+
+def test_a_machine_that_leaves_in_the_moment_it_is_given_a_job_holds_it_for_ever_no_more(way):
+    """What ended with it was looked for before the job was written down, and its address was asked for before that."""
+    way.client.look()
+    way.next(Seen)
+    giving = threading.Thread(target=way.transport.give, args=("lease", Job(0, "clip", {}), "a", 1))
+    with way.transport._lock:  # as whoever looks for the jobs of a machine that left
+        giving.start()
+        giving.join(0.2)  # it has come as far as it can
+        way.transport._attendance._addresses.clear()
+    giving.join(30)
     assert way.next(Broken) == Broken("lease", "its machine has just left", reached=False)
 
 
@@ -259,6 +281,24 @@ def test_a_way_that_breaks_while_outputs_come_does_not_end_the_job(elsewhere):
     elsewhere.client.unreachable = True
     future.become("finished", as_dict(JobResult(True, outputs=(Path("clip.mp4"),))))
     assert elsewhere.next(Broken).lease == "lease"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_disk_that_is_full_here_is_told_apart_from_an_output_that_is_broken(elsewhere, tmp_path):
+    future = elsewhere.give()
+    made = elsewhere.client.folder / "leases" / "lease" / "out" / "clip.mp4"
+    made.parent.mkdir(parents=True)
+    made.write_bytes(b"output")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clip.mp4.part").symlink_to("/dev/full")
+    future.become("finished", as_dict(JobResult(True, outputs=(Path("clip.mp4"),))))
+    result = elsewhere.next(Ended).result
+    assert (result.ok, result.error_kind) == (False, "disk") and "No space left" in result.error
+
+
+def test_a_disk_that_is_full_at_a_machine_is_that_machines_fault(elsewhere):
+    elsewhere.give().become("finished", as_dict(JobResult(False, "disk", "x cannot be written")))
+    assert elsewhere.next(Ended).result.error_kind == "server"
 
 
 def test_a_machines_server_is_asked_through_its_worker_and_what_cannot_be_asked_foretells_nothing(way):

@@ -207,6 +207,25 @@ def test_asked_to_stop_now_it_has_the_machines_stop_and_leaves_the_jobs_to_be_do
     assert one.journal.counts()["planned"] == 4
 
 
+def test_a_disk_that_is_full_here_ends_the_batch_once_what_runs_has_ended(bench, clip, reading):
+    one = bench([clip(n) for n in range(6)])
+    full = "clip000.mp4 cannot be written: No space left on device"
+
+    def answer(lease, job, machine):
+        if machine == "a":
+            one.failed(lease, "disk", full)
+        else:
+            one.at[one.now + 20] = lambda: one.done(lease, job, machine)
+
+    one.hands.answer = answer
+    one.see("a", reading())
+    one.see("b", reading())
+    assert one.run() == full
+    assert [machine for _, machine in one.hands.given] == ["a", "b"]
+    assert one.journal.counts() == {"planned": 4, "running": 1, "done": 1, "failed": 0, "skipped": 0}
+    assert (one.rows()["clip000"]["state"], one.rows()["clip000"]["server"]) == ("running", "a")
+
+
 def test_with_no_machine_left_it_says_so_and_the_jobs_stay_to_be_done(bench, clip, reading):
     one = bench([clip(n) for n in range(2)], options={"ready_budget": 5.0})
     one.see("a", Reading(0.0, DOWN, "connection refused"))
@@ -269,6 +288,21 @@ def test_events_of_a_job_pass_on_and_those_of_one_given_up_do_not(bench, clip, r
     one.see("a", reading())
     one.run()
     assert [event["node"] for event in one.told_of("progress")] == ["3 ImageScale"]
+
+
+def test_what_a_machine_tells_is_of_the_time_at_which_it_is_heard_here(bench, clip, reading):
+    """Its clock is another one, and durations are taken between what it tells and what is told here."""
+    one = bench([clip(0)])
+
+    def answer(lease, job, machine):
+        one.told(lease, event="progress", index=0, time=7e9)
+        one.done(lease, job, machine)
+
+    one.hands.answer = answer
+    one.see("a", reading())
+    one.run()
+    times = [event["time"] for event in one.events if event["event"] in ("job_started", "progress", "job_ended")]
+    assert len(times) == 3 and times == sorted(times)
 
 
 def test_a_server_that_died_with_a_job_is_taken_to_be_too_small_for_it(bench, clip, reading):

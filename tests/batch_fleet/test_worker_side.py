@@ -97,6 +97,31 @@ def test_a_job_is_stopped_while_it_runs_and_before_it_begins(plugin, order):
     assert again["error_kind"] == STOPPED and not thread.is_alive()
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_of_a_job_that_is_given_anew_nothing_stays_here_that_nobody_would_ever_fetch(plugin, order, ended):
+    began, go_on = threading.Event(), threading.Event()
+    sent = Order("lease1", *list(vars(order).values())[1:5], here=False)
+
+    def run(job, server, options, tell, stop, attempt):
+        options.out.mkdir(parents=True)
+        (options.out / "clip.mp4").write_bytes(b"large")
+        began.set()
+        assert go_on.wait(30)
+        return JobResult(True, outputs=(options.out / "clip.mp4",))
+
+    thread = threading.Thread(target=plugin.perform, args=(sent, Worker(), run))
+    thread.start()
+    assert began.wait(30)
+    if ended:
+        go_on.set()
+        thread.join(30)
+        assert (plugin.folder / LEASES / "lease1").is_dir()
+    plugin.let_go("lease1")
+    go_on.set()
+    thread.join(30)
+    assert list((plugin.folder / LEASES).iterdir()) == []
+
+
 def test_looks_are_told_with_the_machines_name_and_leaving_is_one_state(plugin):
     worker = Worker()
     plugin.folder.mkdir()

@@ -12,6 +12,8 @@ from resource_gate.batch.progress.rich_view import RichView
 from resource_gate.batch.progress.state import BatchState
 from resource_gate.batch.progress.view import JsonView, PlainView, make_view
 
+from .conftest import said
+
 Batch = list[dict[str, Any]]
 
 
@@ -145,3 +147,20 @@ def test_the_view_fits_where_it_is_written_to() -> None:
     assert isinstance(make_view(io.StringIO()), PlainView)
     assert isinstance(make_view(Terminal()), RichView)
     assert isinstance(make_view(Terminal(), as_json=True), JsonView)
+
+
+def test_a_clock_that_is_set_back_makes_no_job_short(start: float) -> None:
+    state = BatchState()
+    for event in (
+        said("batch_started", 0, total=3, servers=["a"]),
+        said("job_started", 0, index=0, name="clip_1", server="a"),
+        said("progress", 50, index=0, node="1 X", value=1, max=2),
+        said("progress", 60 - 3600, index=0, node="1 X", value=2, max=2),
+        said("job_ended", 100 - 3600, index=0, name="clip_1", ok=True),
+        said("job_started", 100 - 3600, index=1, name="clip_2", server="a"),
+    ):
+        state.apply(event)
+    eta = state.eta(start + 120 - 3600)
+    assert eta is not None
+    assert eta.expected == pytest.approx(90 + 70)
+    assert state.started == start - 3590  # ten seconds between two events are what nobody can tell

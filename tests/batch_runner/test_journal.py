@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -226,3 +227,18 @@ def test_a_long_batch_keeps_its_highest_samples_in_the_report(journal):
 
 def test_the_lock_error_is_one_of_the_systems(tmp_path):
     assert issubclass(Taken, OSError)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit on the size of files here")
+def test_a_disk_that_takes_nothing_is_told_as_that_and_later_the_journal_goes_on(journal):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="disk"):
+            journal.set_meta(large="x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.set_meta(small=1)
+    assert journal.meta["small"] == 1 and "large" not in journal.meta

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from resource_gate.batch.batch_work import separator_for
 from resource_gate.batch.runner.book import Book
 from resource_gate.batch.runner.breaker import Breaker
@@ -77,6 +81,17 @@ def test_a_server_that_stays_away_ends_the_run_with_the_rest_still_planned(journ
     assert journal.counts() == {"planned": 3, "running": 0, "done": 2, "failed": 0, "skipped": 0}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_disk_that_is_full_ends_the_run_and_what_was_made_is_fetched_once_there_is_room(journal, options, fake):
+    options.out.mkdir()
+    (options.out / ".job1.txt.part").symlink_to("/dev/full")
+    reason = run(journal, options, fake)
+    assert "cannot be written: No space left on device" in reason and "job1.txt" in reason
+    assert journal.counts() == {"planned": 4, "running": 0, "done": 1, "failed": 0, "skipped": 0}
+    assert run(journal, options, fake) == ""  # the part that was begun is gone, and the device with it
+    assert journal.counts()["done"] == 5 and len(fake.sent) == len(set(fake.sent)) == 5
+
+
 def test_a_breaker_rests_a_server_that_fails_in_a_row_and_longer_each_time():
     now = [0.0]
     breaker = Breaker(threshold=2, cooldown=10.0, give_up=2, clock=lambda: now[0])
@@ -119,6 +134,7 @@ def test_numbered_outputs_never_have_the_name_of_another_jobs():
     assert separator_for(["clip", "clips_1"]) == "_"
     assert separator_for(["clip", "clip_1"]) == "__"
     assert separator_for(["clip", "clip_1", "clip__2"]) == "___"
+    assert separator_for(["Clip", "clip_1"]) == "__"  # the same file on Windows and macOS
 
 
 def test_files_are_taken_by_node_each_once_and_previews_only_where_there_is_nothing_else():

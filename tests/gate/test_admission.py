@@ -195,3 +195,15 @@ def test_a_pause_shows_even_where_a_decision_was_just_under_way(machine):
     worker.join(10)
     assert admission.state.state == "paused"
     assert not admission.may_start(OTHER).start
+
+
+def test_who_is_told_of_the_state_cannot_have_a_prompt_started_that_is_held(machine):
+    """An event loop that is closed, say, as the process ends with the panel open."""
+
+    def gone(state):
+        raise RuntimeError("Event loop is closed")
+
+    admission = Admission(machine.at(92).ladder, machine.read, lambda: machine.settings, changed=gone)
+    assert not admission.may_start(JOB).start
+    admission.pause()
+    assert not admission.may_start(OTHER).start

@@ -79,7 +79,7 @@ class Batch:
             lambda: self.pending,
             lambda: 7,
             lambda *event: self.told.append(event),
-            machine.wall,
+            machine.clock,
         )
         self.listener = ObservedGate(self.gate, self.events)
         rows = SimpleNamespace(restorable=2, quarantined=1, aside=[])
@@ -267,6 +267,18 @@ def test_a_batch_is_over_when_nothing_came_for_a_moment(batch, machine):
     summary = {"done": 1, "failed": 1, "retried": 0, "seconds": 14.0, "peak_ram": 7, "freed": 30, "actions": 1}
     assert [event for event in batch.told if event[0] == "batch_ended"] == [("batch_ended", [], summary)]
     assert batch.events.summary == summary
+
+
+def test_a_clock_that_is_set_back_neither_keeps_a_batch_open_nor_makes_it_shorter(batch, machine):
+    batch.start("a")
+    machine.wait(10)
+    machine.wall.now -= 3600
+    batch.end("a")
+    machine.wait(SETTLED)
+    machine.wall.now -= 3600
+    batch.sample()
+    [summary] = [summary for kind, _, summary in batch.told if kind == "batch_ended"]
+    assert summary["seconds"] == 10
 
 
 def test_the_next_batch_begins_anew(batch, machine):

@@ -50,6 +50,7 @@ def test_it_prunes_with_each_hundredth_end_and_with_no_other(start, machine):
     first.accepted(queued("old"))
     second = start()
     machine.wall.now += KEPT_SECONDS - 2 * DAY
+    second.accepted(queued("now"))
 
     def left():
         return {prompt.id for prompt, _ in second.rows.to_restore()}
@@ -61,6 +62,7 @@ def test_it_prunes_with_each_hundredth_end_and_with_no_other(start, machine):
     second.ended(end)
     assert left() == {"old"}
     machine.wall.now += 3 * DAY
+    second.accepted(queued("later"))
     for _ in range(99):
         second.ended(end)
     assert left() == {"old"}

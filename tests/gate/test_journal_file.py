@@ -8,11 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
 from resource_gate.gate.finished import is_whole_mp4
-from resource_gate.gate.host import Job, Outcome, Queued
+from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
 from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.journal.note import Note, RunningNote
 from resource_gate.gate.journal.schema import MIGRATIONS
@@ -36,6 +37,15 @@ def start(tmp_path, machine):
 
 def queued(name, size=10):
     return Queued(name, 0.0, {"1": {"class_type": "x" * size}}, ("1",))
+
+
+@contextmanager
+def nothing_is_taken(folder):
+    other = sqlite3.connect(folder / "journal.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def ids(journal):
@@ -120,11 +130,36 @@ def test_a_file_that_another_has_locked_is_waited_for_briefly_and_written_later(
     assert "locked" in journal.problem
     journal.accepted(queued("b"))
     other.execute("COMMIT")
-    other.close()
-    assert ids(journal) == []
+    assert other.execute("SELECT id FROM jobs").fetchall() == []
+    assert ids(journal) == ["b", "a"]
     machine.wait(TRY_AGAIN)
     journal.accepted(queued("c"))
+    assert other.execute("SELECT id FROM jobs").fetchall() == [("a",), ("b",), ("c",)]
     assert (ids(journal), journal.problem) == (["c", "b", "a"], None)
+    other.close()
+
+
+def test_a_disk_that_hangs_as_it_is_tried_again_holds_up_no_node(start, tmp_path, machine):
+    journal = start()
+    journal.accepted(queued("a"))
+    with nothing_is_taken(tmp_path):
+        journal.started(Job("a", 0.0))
+    assert "locked" in journal.problem
+    trying = threading.Thread(target=journal.memory, args=(1, {}))
+
+    def before_a_node():
+        journal.before_node(NodeStart("a", "7", "Sampler"))
+        journal.memory(2, {}, catch_up=False)
+
+    node = threading.Thread(target=before_a_node)
+    with journal._store._lock:  # as whoever waits for the disk has it
+        trying.start()
+        trying.join(0.2)  # it has come as far as it can
+        node.start()
+        node.join(20)
+        assert trying.is_alive() and not node.is_alive()
+    trying.join(20)
+    assert not trying.is_alive()
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_raises(start, tmp_path, caplog):

@@ -231,3 +231,12 @@ def test_a_process_killed_in_the_middle_of_it_loses_nothing_that_it_was_told(tmp
         assert len(done) == len(set(done))
         journal.rows._write([("DELETE FROM jobs", ())])
         journal.close()
+
+
+def test_a_number_larger_than_sqlite_has_holds_up_no_other_entry_and_no_later_start(store, tmp_path, caplog):
+    first = store()
+    first.write([insert("a"), (BY_NAME["predicted"], (2**63, "a", "s")), insert("b")])
+    second = store()
+    assert second.is_open and second.problem is None
+    assert in_file(tmp_path) == ["a", "b"]
+    assert "cannot take is left out" in caplog.text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,3 +40,20 @@ def test_a_handler_that_somebody_else_set_is_left_alone():
         "os.kill(os.getpid(), signal.SIGTERM); signal.pause()"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 7
+
+
+@pytest.fixture
+def as_process_1():
+    """What to put before a command so that it is process 1, as a container's command is."""
+    unshare = shutil.which("unshare")
+    before = [unshare or "", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if unshare is None or subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no pid namespace can be made on this machine")
+    return before
+
+
+def test_as_process_1_which_the_kernel_spares_a_sigterm_it_ends_all_the_same(as_process_1):
+    """Else it would go on with its journal closed, until `docker stop` loses its patience."""
+    code = SETUP + "os.kill(os.getpid(), signal.SIGTERM); os.write(1, b'goes on '); os._exit(0)"
+    done = subprocess.run([*as_process_1, sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, b"called ")

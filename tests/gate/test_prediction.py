@@ -61,6 +61,16 @@ def test_a_job_that_is_queued_has_its_time_told_once_its_family_is_known(predict
     assert low < mean < high and mean == pytest.approx(3, rel=0.1)
 
 
+def test_of_a_prompt_that_comes_back_from_the_journal_it_is_known_how_long_it_takes(prediction, machine):
+    for n in range(3):
+        run(prediction, machine, str(n))
+    progress = BatchProgress(seconds_of=prediction.seconds)
+    gate = Gate(machine.admission, machine.brake, progress, prediction=prediction)
+    assert progress.as_dict(1)["eta_seconds"] is None
+    gate.about_to_wait(Queued("left", 0, job("left").graph, ("save",)))
+    assert progress.as_dict(1)["eta_seconds"] == pytest.approx(3, rel=0.1)
+
+
 def test_a_run_out_of_the_cache_does_not_teach(prediction, machine):
     run(prediction, machine, "a")
     before = prediction.need(job("b"))
@@ -184,6 +194,23 @@ def test_an_orderly_end_or_the_end_of_the_job_leaves_no_such_lesson(machine, tmp
     third = Prediction(tmp_path, lambda: machine.settings)
     third.open()
     assert third.view()["families"][0]["outcomes"] == {"ok": 1}
+
+
+def test_a_note_of_an_attempt_that_cannot_be_taken_away_turns_nothing_off(prediction, machine, tmp_path):
+    """As on Windows, where whoever scans a file that was just written keeps it for a moment."""
+    prediction.started(job("a"))
+    prediction.chosen("frames", 42)
+    note = tmp_path / "attempt.json"
+    note.unlink()
+    note.mkdir()  # what is no file cannot be unlinked, on any system
+    prediction.ended(Outcome("a", True), brake(2 * GB))
+    assert prediction.problem is None
+    assert prediction.need(job("b")).known
+    note.rmdir()
+    note.write_text("{}")
+    prediction.started(job("c"))
+    prediction.ended(Outcome("c", True), brake(2 * GB))
+    assert not note.exists()
 
 
 def test_the_first_other_prompt_that_is_known_to_fit_is_found(prediction, machine):

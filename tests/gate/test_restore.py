@@ -59,8 +59,10 @@ class Start:
             start=lambda work: work(),
             later=lambda seconds, work: self.later.append((seconds, work)),
             wall=machine.wall,
+            about_to_wait=self.waits,
             restored=self.told.append,
         )
+        self.progress = BatchProgress(machine.clock, lambda job_id: (10.0, 8.0, 12.0))
         self.pauses = []
         stop = StopAfterCurrent(lambda: self.pauses.append("paused"))
         rows = self.journal.rows
@@ -68,6 +70,10 @@ class Start:
         self.batch = Batch(
             self.journal, self.restore, RetryFailed(rows, self.host, self.journal.accepted), view, stop.ask, dict
         )
+
+    def waits(self, prompt):
+        assert prompt not in self.host.queue
+        self.progress.queued(prompt.id)
 
     def begin(self):
         self.restore.begin()
@@ -147,6 +153,12 @@ def test_a_second_answer_restores_nothing_twice(left, start):
     second.batch.restore(None, False)
     assert second.batch.restore(None, False)["restored"] == []
     assert second.queued == ["a", "b", "c"]
+
+
+def test_of_what_is_restored_it_is_known_when_it_will_be_done(left, start):
+    second = start()
+    second.batch.restore(None, False)
+    assert second.progress.as_dict(pending=3)["eta_seconds"] == 30.0
 
 
 def test_what_is_discarded_does_not_come_back(left, start):

@@ -57,7 +57,7 @@ class Journal:
         self.told = []
 
     def __getattr__(self, name):
-        return lambda *args: self.told.append((name, *args))
+        return lambda *args, **more: self.told.append((name, *args))
 
 
 @pytest.fixture
