@@ -31,7 +31,8 @@ def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[Gpu
 def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
-            return told._replace(index=card.index, name=card.name, freeable=card.freeable, evictable=card.evictable)
+            mine = {name: getattr(card, name) for name in ("index", "name", "freeable", "evictable", "in_use")}
+            return told._replace(**mine)
     return card
 
 
