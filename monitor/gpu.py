@@ -12,6 +12,12 @@ TorchMemory = Callable[[], Sequence[GpuReading]]
 SAME_SIZE = 0.05
 """Share by which the two may differ on the size of one card: the driver counts what it keeps for itself."""
 
+OF_TORCH = ("index", "name", "freeable", "evictable", "in_use")
+"""What torch alone knows of a card."""
+
+BESIDE_MEMORY = ("utilization", "temperature", "power", "throttled")
+"""What the driver alone knows."""
+
 
 def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[GpuReading, ...]:
     """Return one reading a card.
@@ -31,8 +37,9 @@ def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[Gpu
 def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
-            mine = {name: getattr(card, name) for name in ("index", "name", "freeable", "evictable", "in_use")}
-            return told._replace(**mine)
+            if not told.total:  # a card that shares the machine's memory: of that the driver says nothing
+                return card._replace(**{name: getattr(told, name) for name in BESIDE_MEMORY})
+            return told._replace(**{name: getattr(card, name) for name in OF_TORCH})
     return card
 
 
