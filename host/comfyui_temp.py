@@ -53,10 +53,12 @@ class TempFiles:
         names = TempNames(self.folder())
         # The queue first: a prompt that goes on to the history in between is then found in both.
         running, pending = self._queue.get_current_queue_volatile()
-        ended = self._queue.get_history(map_function=lambda entry: entry)
+        # Not by `get_history`: packs that keep users apart show there only what is one user's.
+        with self._queue.mutex:
+            ended = list(self._queue.history.values())
         found = set(names.named(_inputs(item[2] for item in (*running, *pending) if len(item) > 2), bare=True))
-        found.update(names.named(ui for entry in ended.values() for ui in _values(entry.get("outputs"))))
-        prompts = (entry.get("prompt") for entry in ended.values())
+        found.update(names.named(ui for entry in ended for ui in _values(entry.get("outputs"))))
+        prompts = (entry.get("prompt") for entry in ended)
         found.update(names.named(_inputs(p[2] for p in prompts if isinstance(p, (tuple, list)) and len(p) > 2)))
         return {Path(path) for path in found}
 

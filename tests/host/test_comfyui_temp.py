@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +16,10 @@ CacheEntry = namedtuple("CacheEntry", ["ui", "outputs"])
 class Queue:
     def __init__(self):
         self.running, self.pending, self.history = [], [], {}
+        self.mutex = threading.RLock()
 
     def get_current_queue_volatile(self):
         return list(self.running), list(self.pending)
-
-    def get_history(self, map_function=None):
-        return {key: map_function(entry) for key, entry in self.history.items()}
 
 
 @pytest.fixture
@@ -63,6 +62,12 @@ def test_history_running_and_waiting_prompts_refer_to_files(files, queue, temp):
     queue.pending = [prompt("c", path=str(temp / "sub/waiting.png"), image=["4", 0])]
     names = {str(p.relative_to(temp)) for p in files.referenced()}
     assert names == {"again.png", "seen.png", "used.png", "bare.mp4", "sub/waiting.png"}
+
+
+def test_a_pack_that_shows_each_user_only_his_own_history_takes_nobodys_files_out_of_it(files, queue, temp):
+    queue.history = {"a": {"outputs": {"9": shown("mine.png")}}, "b": {"outputs": {"9": shown("hers.png")}}}
+    queue.get_history = lambda prompt_id=None, max_items=None, offset=-1, map_function=None: {"a": queue.history["a"]}
+    assert files.referenced() == {temp / "mine.png", temp / "hers.png"}
 
 
 def test_histories_of_another_shape_are_no_error(files, queue, temp):
