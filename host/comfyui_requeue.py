@@ -76,14 +76,23 @@ class Requeue:
         """Put the prompt that has just ended back; nobody is told that it was over. On the worker thread.
 
         `graph`: what it is to run from now on; its own where None.
+
+        Raises:
+            Exception: it cannot be put back, as another pack's `put` may say; then all is as if it had not been tried.
         """
         with self._queue.mutex:
-            item = self._queue.currently_running.pop(item_id)
-            item = (*item[:2], unanswered(item[2] if graph is None else graph), *item[3:])
+            running = self._queue.currently_running
+            item = running[item_id]
+            again = (*item[:2], unanswered(item[2] if graph is None else graph), *item[3:])
+            del running[item_id]  # first: with the item in both, clients would be told of one prompt too many
+            try:
+                self._put(again)
+            except BaseException:
+                running[item_id] = item
+                raise
             with self._lock:
                 self._muffled.add(str(item[1]))
                 self._held.clear()
-            self._put(item)
 
     def over(self, prompt_id: str) -> None:
         """The prompt is in the history. Who asked for it in the last moment came too late: its end is to be heard."""
