@@ -12,6 +12,8 @@ import pytest
 
 from resource_gate.monitor.ram import RamReader
 
+from .sampled import Heard, Ram
+
 GIB = 1024**3
 MIB = 1024**2
 NO_LIMIT_V1 = 9223372036854771712
@@ -281,3 +283,13 @@ class FakeNvml:
 @pytest.fixture
 def fake_nvml() -> type[FakeNvml]:
     return FakeNvml
+
+
+@pytest.fixture
+def ram() -> Ram:
+    return Ram()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
