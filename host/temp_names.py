@@ -35,6 +35,8 @@ class TempNames:
     def __init__(self, root: Path) -> None:
         self._root = os.path.normpath(root.absolute())
         self._parent = str(Path(self._root).parent)
+        self.words = (ANNOTATED, root.name, os.path.basename(os.path.realpath(root)))  # noqa: PTH119
+        """Of which all that names a file here holds one, but for a bare file name."""
         self._spellings = {os.path.normcase(p) + os.sep for p in (self._root, os.path.realpath(root))}
 
     def named(self, values: Iterable[Any], *, bare: bool = False) -> Iterator[str]:
