@@ -94,12 +94,14 @@ class HistoryFile:
 
     def _write_them(self) -> None:
         try:
-            if self._lines > 2 * max(self._count(), KEPT) and self._rewrite():
+            outgrown = self._lines > 2 * max(self._count(), KEPT)
+            if outgrown and self._rewrite():
                 return
             with open(self.path, "a", encoding="utf-8", opener=private) as file:
                 file.write("".join(self._unwritten))
             self._unwritten.clear()
-            self.problem = None
+            if not outgrown:
+                self.problem = None
         except OSError as error:
             del self._unwritten[:-UNWRITTEN]
             self._failed(f"{self.path} cannot be written ({error}); what is learned now is lost at the end")
@@ -153,6 +155,7 @@ class HistoryFile:
             part.replace(self.path)
             self._lines = len(runs)
             self._unwritten.clear()
+            self.problem = None
         except OSError as error:
             self._failed(f"{self.path} cannot be written ({error}); it stays as it is")
             return False

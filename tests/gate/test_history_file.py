@@ -131,12 +131,15 @@ def test_forgetting_takes_the_family_out_of_the_file(file):
     assert [r.family for r in again(file).load()] == ["a" * 16]
 
 
-def test_where_the_file_cannot_be_made_anew_it_is_appended_to_and_nothing_piles_up(file):
+def test_where_the_file_cannot_be_made_anew_it_is_appended_to_and_nothing_piles_up(file, caplog):
     file.path.with_suffix(".part").mkdir()
     for n in range(4 * KEPT):
         file.add(RUN._replace(seconds=float(n)))
+    assert file._unwritten == [] and len(caplog.records) == 1 and "cannot be written" in str(file.problem)
     assert [r.seconds for r in again(file).load()][-1] == 4 * KEPT - 1
-    assert file._unwritten == []
+    file.path.with_suffix(".part").rmdir()
+    file.add(RUN)
+    assert file.problem is None and len(file.path.read_text().splitlines()) == KEPT
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_raised(tmp_path):
