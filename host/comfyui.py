@@ -18,6 +18,7 @@ from .answers import hold_answers
 from .comfyui_cache import OutputCache
 from .comfyui_hooks import hooks_in_force
 from .comfyui_models import DevicePeaks, Models
+from .comfyui_progress import running_node
 from .comfyui_queue import QueueHooks
 from .comfyui_temp import TempFiles
 from .model_files import ModelFiles
@@ -269,13 +270,7 @@ class ComfyUIHost:
     def _progress(self) -> tuple[str, float | None]:
         from comfy_execution.progress import NodeState, get_progress_state
 
-        state = get_progress_state()
-        for node_id, node in list(state.nodes.items()):
-            if node["state"] == NodeState.Running:
-                share = node["value"] / node["max"] if node["max"] > 1 else None
-                kind = state.dynprompt.get_node(node_id).get("class_type", "")
-                return f"{node_id} {kind}".strip(), share
-        return "", None
+        return running_node(get_progress_state(), NodeState.Running)
 
 
 def _version() -> str:
