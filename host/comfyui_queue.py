@@ -53,6 +53,8 @@ class QueueHooks:
         self._requeue: Requeue | None = None
         self.entry: QueueEntry | None = None
         """Where prompts come in; None where this queue cannot be hooked."""
+        self._task_done: Callable[..., Any] | None = None
+        self._heard_of_ends = False
         self._told: set[str] = set()
         self.degraded: dict[str, str] = {}
         self.worker: threading.Thread | None = None
@@ -71,7 +73,7 @@ class QueueHooks:
             )
         else:
             self.entry = QueueEntry(self._queue, self._accepted, self._removed, self._contain)
-            self._requeue = Requeue(self._queue, self._nodes, self.entry.put)
+            self._requeue = Requeue(self._queue, self._nodes, self.entry.put, self._hears_of_ends)
             self.entry.install()
             self._requeue.hold_errors()
             self._wrap_get()
@@ -225,6 +227,7 @@ class QueueHooks:
 
         def task_done(item_id: Any, history_result: Any, *args: Any, **kwargs: Any) -> Any:
             self.node = None
+            self._heard_of_ends = True
             status = kwargs.get("status", args[0] if args else None)
             prompt_id = id_of(queue.currently_running.get(item_id))
             if prompt_id is not None and self._goes_back(item_id, prompt_id, status):
@@ -239,7 +242,11 @@ class QueueHooks:
                 self._requeue.over(prompt_id)
             return result
 
-        queue.task_done = task_done
+        queue.task_done = self._task_done = task_done
+
+    def _hears_of_ends(self) -> bool:
+        """Whether ours is called at the end of a prompt: it stands there, or another pack was seen to call it."""
+        return self._heard_of_ends or getattr(self._queue, "task_done", None) is self._task_done
 
     def _tell_ended(self, prompt_id: str, status: Any) -> None:
         if self._listener is not None:

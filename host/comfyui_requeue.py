@@ -28,12 +28,23 @@ class Requeue:
         queue: `PromptServer.instance.prompt_queue`.
         nodes_module: ComfyUI's `nodes`.
         put: puts an item back, as the queue's own `put`.
+        in_force: whether we shall hear of the end of what runs: a pack may have put ours out of force. Where we shall
+            not, nothing is kept from clients, and nothing is interrupted.
     """
 
-    def __init__(self, queue: Any, nodes_module: Any, put: Callable[[Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        nodes_module: Any,
+        put: Callable[[Any], None] | None = None,
+        in_force: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._queue = queue
         self._nodes = nodes_module
         self._put = put or queue.put
+        self._in_force = in_force
+        self._running: str | None = None
+        """The prompt that left the queue last, as far as we were told."""
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._muffled: set[str] = set()
@@ -42,10 +53,12 @@ class Requeue:
         self._send: Callable[[Any, Any, Any], Any] | None = None
 
     def ask(self, prompt_id: str) -> bool:
-        """Interrupt the prompt if it runs; tells whether it does. Any thread.
+        """Interrupt the prompt if it runs, and can be put back; tells whether it was. Any thread.
 
         The check and the interrupt are one under the queue's lock, so that it cannot hit the next prompt.
         """
+        if not self._in_force():
+            return False
         with self._queue.mutex:
             if all(str(item[1]) != prompt_id for item in self._queue.currently_running.values()):
                 return False
@@ -112,6 +125,7 @@ class Requeue:
         """The prompt has left the queue: from now on its events are its own."""
         self.release()
         with self._lock:
+            self._running = prompt_id
             self._muffled.discard(prompt_id)
 
     def _wrap_send(self) -> None:
@@ -132,7 +146,8 @@ class Requeue:
         if event != HELD:
             return str(data.get("prompt_id")) in self._muffled and (event != "executing" or data.get("node") is None)
         with self._lock:
-            if not self._holding or len(self._held) >= MAX_HELD:
+            ours = self._holding and str(data.get("prompt_id")) == self._running and self._in_force()
+            if not ours or len(self._held) >= MAX_HELD:
                 return False
             self._held.append((event, data, sid))
             return True

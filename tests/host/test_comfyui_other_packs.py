@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -189,6 +190,50 @@ def test_a_prompt_that_cannot_be_put_back_ends_and_its_client_hears_its_error(fa
     assert failing.alive and not queue.history["a"]["status"].completed
     assert failing.sent == ["execution_error"] and queue.currently_running == {}
     assert "queued already" in failing.hooks.degraded["requeue"]
+
+
+def with_a_pack_after_us(server, *names, calls_ours=False):
+    """Start with these of the queue's functions replaced after ours were put in place."""
+    server.hooks.install(server.listener)
+    for name in names:
+        ours = getattr(server.queue, name)
+        theirs = partial(getattr(type(server.queue), name), server.queue)
+        setattr(server.queue, name, partial(ours) if calls_ours else theirs)
+    server.thread.start()
+
+
+@pytest.mark.parametrize("names", [("get", "put", "task_done"), ("task_done",)])
+def test_where_a_pack_has_put_ours_out_of_force_clients_hear_of_errors_as_they_would_without_us(failing, names):
+    with_a_pack_after_us(failing, *names)
+    for name in "ab":
+        failing.put(name)
+        failing.wait_for(1)
+    assert failing.executed == ["a", "b"] and failing.sent == ["execution_error"] * 2
+
+
+def test_a_prompt_whose_end_we_would_not_hear_of_is_not_interrupted_for_us(server):
+    interrupted, began, go = [], threading.Event(), threading.Event()
+    server.queue.server = SimpleNamespace(send_sync=lambda event, data, sid=None: None)
+    server.nodes.interrupt_processing = interrupted.append
+    server.run = lambda item: (began.set(), go.wait(10), (True, []))[-1]
+    with_a_pack_after_us(server, "task_done")
+    server.put("a")
+    assert began.wait(10)
+    assert not server.hooks.requeue("a") and interrupted == []
+    go.set()
+    server.wait_for(1)
+
+
+def test_a_pack_that_calls_ours_is_found_to_after_the_first_prompt(failing):
+    failing.run, fails = lambda item: (True, []), failing.run
+    with_a_pack_after_us(failing, "task_done", calls_ours=True)
+    failing.put("a")
+    failing.wait_for(1)
+    tries = [True, False]
+    failing.run, failing.listener.again = fails, lambda outcome: tries.pop(0)
+    failing.put("b")
+    failing.wait_for(2)
+    assert failing.executed == ["a", "b", "b"] and failing.sent == ["execution_error"]
 
 
 @pytest.mark.parametrize("messages", [None, [("execution_error",)], [("execution_error", None)]])
