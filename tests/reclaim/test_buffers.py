@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
 
-from resource_gate.reclaim.buffers import ModelPins, OwnWorkingSet, PinnedCache, WrittenFiles
+from resource_gate.reclaim.buffers import LOOK, ModelPins, OwnWorkingSet, PinnedCache, WrittenFiles
 from resource_gate.reclaim.host import Place
 
 MB = 1024**2
@@ -107,6 +108,20 @@ def test_so_many_files_are_looked_at_and_no_more(tmp_path):
     for number in range(MAX_FILES + 5):
         (tmp_path / f"{number}.png").touch()
     assert len(list(WrittenFiles(lambda: [tmp_path, None], lambda d: None)._recent())) == MAX_FILES
+
+
+def test_a_look_at_a_slow_disk_ends_after_a_moment_for_the_ladder_is_locked_meanwhile(tmp_path):
+    for number in range(100):
+        (tmp_path / f"{number}.png").write_bytes(b"x")
+    ticks = itertools.count()
+    rung = WrittenFiles(lambda: [tmp_path], lambda d: None, clock=lambda: next(ticks) * LOOK / 5)
+    assert 1 <= rung.estimate("ram", AT) <= 6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+def test_a_pipe_among_the_written_files_is_none_of_them(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for somebody who writes
+    assert list(WrittenFiles(lambda: [tmp_path], lambda d: None)._recent()) == []
 
 
 def test_the_kernel_is_told_through_a_descriptor_of_the_file(written):
