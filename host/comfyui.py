@@ -16,9 +16,7 @@ from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .answers import hold_answers
 from .comfyui_cache import OutputCache
-from .comfyui_hooks import hooks_in_force
 from .comfyui_models import DevicePeaks, Models
-from .comfyui_progress import running_node
 from .comfyui_queue import QueueHooks
 from .comfyui_temp import TempFiles
 from .model_files import ModelFiles
@@ -103,6 +101,8 @@ class ComfyUIHost:
 
     def hooks(self) -> Mapping[str, str]:
         """What of this ComfyUI is hooked, and whether another pack has replaced it."""
+        from .comfyui_hooks import hooks_in_force  # seldom asked for, and not at ComfyUI's start
+
         return hooks_in_force(self._server.prompt_queue, self._nodes)
 
     def push(self, event: str, data: Mapping[str, Any], client: str | None = None) -> None:
@@ -269,6 +269,8 @@ class ComfyUIHost:
 
     def _progress(self) -> tuple[str, float | None]:
         from comfy_execution.progress import NodeState, get_progress_state
+
+        from .comfyui_progress import running_node
 
         return running_node(get_progress_state(), NodeState.Running)
 

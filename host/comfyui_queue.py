@@ -13,7 +13,6 @@ from ..reclaim.host import Place
 from .comfyui_entry import QueueEntry
 from .comfyui_items import id_of, job_of, outcome_of, take_out_of_turn
 from .comfyui_original import Original
-from .comfyui_refusal import refuse
 from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
 
@@ -198,6 +197,8 @@ class QueueHooks:
 
     def _refused(self, taken: Any, reason: str) -> bool:
         """End a prompt that the gate does not let run; False where that failed, and it runs all the same."""
+        from .comfyui_refusal import refuse  # seldom needed, and not at ComfyUI's start
+
         try:
             refuse(self._queue, taken[0], taken[1], reason)
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread

@@ -12,12 +12,6 @@ TorchMemory = Callable[[], Sequence[GpuReading]]
 SAME_SIZE = 0.05
 """Share by which the two may differ on the size of one card: the driver counts what it keeps for itself."""
 
-OF_TORCH = ("index", "name", "freeable", "evictable", "in_use")
-"""What torch alone knows of a card."""
-
-BESIDE_MEMORY = ("utilization", "temperature", "power", "throttled")
-"""What the driver alone knows."""
-
 
 def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[GpuReading, ...]:
     """Return one reading a card.
@@ -38,8 +32,19 @@ def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
             if not told.total:  # a card that shares the machine's memory: of that the driver says nothing
-                return card._replace(**{name: getattr(told, name) for name in BESIDE_MEMORY})
-            return told._replace(**{name: getattr(card, name) for name in OF_TORCH})
+                return card._replace(
+                    utilization=told.utilization,
+                    temperature=told.temperature,
+                    power=told.power,
+                    throttled=told.throttled,
+                )
+            return told._replace(
+                index=card.index,
+                name=card.name,
+                freeable=card.freeable,
+                evictable=card.evictable,
+                in_use=card.in_use,
+            )
     return card
 
 
