@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .comfyui_original import Original
+
 HELD = "execution_error"
 """Sent before the prompt's end, when nobody has decided yet whether it is tried again: kept until somebody has."""
 
@@ -132,7 +134,7 @@ class Requeue:
         server = getattr(self._queue, "server", None)
         if self._send is not None or server is None:
             return
-        original = self._send = server.send_sync
+        original = self._send = Original(server, "send_sync")
 
         def send_sync(event: Any, data: Any, sid: Any = None) -> Any:
             # Asked for each step of a sampler: one look into a small set for all that is not an end.

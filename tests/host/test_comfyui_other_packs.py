@@ -168,6 +168,27 @@ def test_a_pack_that_patches_the_class_after_us_is_in_force(comfyui):
         server.stop()
 
 
+def test_a_pack_that_patches_the_servers_class_after_us_hears_of_events(failing):
+    """As Dev-Utils does, which shows on each node how long it took."""
+
+    class PromptServer:
+        def send_sync(self, event, data, sid=None):
+            failing.sent.append(event)
+
+    def patched(self, event, data, sid=None, original=PromptServer.send_sync):
+        heard.append(event)
+        original(self, event, data, sid)
+
+    heard, failing.queue.server = [], PromptServer()
+    failing.listener.again = lambda outcome: False
+    failing.start()
+    PromptServer.send_sync = patched
+    failing.queue.server.send_sync("progress", {})
+    failing.put("a")
+    failing.wait_for(1)
+    assert heard == failing.sent == ["progress", "execution_error"]
+
+
 def test_a_prompt_that_is_not_given_out_of_turn_stays_in_line(comfyui):
     queue = comfyui.PromptQueue()
     for number, name in enumerate("abc"):
