@@ -11,13 +11,13 @@ class Original:
     Build it before ours is put in place.
 
     Args:
-        owner: the queue or the server.
+        hooked: the queue or the server.
     """
 
-    def __init__(self, owner: Any, name: str) -> None:
-        self._object = owner
+    def __init__(self, hooked: Any, name: str) -> None:
+        self._object = hooked
         self._name = name
-        self._held = getattr(owner, "__dict__", {}).get(name)
+        self._held = getattr(hooked, "__dict__", {}).get(name)
         """Put on this object by another pack, before us."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -28,7 +28,7 @@ class Original:
 
     @property
     def owner(self) -> str | None:
-        """The module of another pack that holds it; None where it is that of the queue's own class."""
+        """The module of another pack that holds it; None where it is that of its own class."""
         function = self._held if self._held is not None else getattr(type(self._object), self._name)
         module = str(getattr(function, "__module__", "?"))
         return None if module in {kind.__module__ for kind in type(self._object).__mro__} else module
