@@ -51,6 +51,10 @@ class ComfyUIHost:
         self._waiting: Job | None = None
         self.version = _version()
 
+    def claim(self) -> str | None:
+        """Where another copy of Resource Gate lies that runs in this ComfyUI already; None where this one shall run."""
+        return claimed_by_another(self._server, str(Path(__file__).parents[1]))
+
     # -- QueueHost
 
     def attach(self, listener: JobListener) -> None:
@@ -273,6 +277,11 @@ class ComfyUIHost:
         from .comfyui_progress import running_node
 
         return running_node(get_progress_state(), NodeState.Running)
+
+
+def claimed_by_another(server: Any, mine: str) -> str | None:
+    """The folder of the copy that has claimed this server before; None where that is mine."""
+    return None if (first := vars(server).setdefault("resource_gate_runs_from", mine)) == mine else str(first)
 
 
 def _version() -> str:
