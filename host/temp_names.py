@@ -54,7 +54,7 @@ class TempNames:
                 if isinstance(current, (str, os.PathLike)):
                     yield from self._in_text(os.fspath(current), bare)
                 elif depth < MAX_DEPTH:
-                    if isinstance(current, Mapping):
+                    if isinstance(current, dict):
                         yield from self._shown(current)
                     stack += [(v, depth + 1) for v in _inside(current)]
 
@@ -87,9 +87,12 @@ class TempNames:
 
 
 def _inside(value: Any) -> Iterable[Any]:
-    """What a container holds, and the attributes of a plain object such as a video that is read from its file."""
-    if isinstance(value, Mapping):
-        return list(value.values())
+    """What a container holds, and the attributes of a plain object such as a video that is read from its file.
+
+    Of a mapping that is no dict, too: VideoHelperSuite's sound runs ffmpeg when it is looked at.
+    """
+    if isinstance(value, dict):
+        return list(dict.values(value))
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
     # Asked of the class: an attribute of the object itself may run foreign code.
