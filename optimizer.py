@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .api.status import resources
@@ -11,9 +11,10 @@ from .instance import running
 from .monitor.build import build_sampler
 from .monitor.heap import heap_slack
 from .monitor.process import ProcessReader
-from .monitor.readings import Level
+from .monitor.readings import Level, Sample
 from .reclaim.action import ActionLog
 from .reclaim.guard import Guard
+from .reclaim.held import Held
 from .reclaim.ladder import Ladder
 from .reclaim.request import FreeRequest
 from .reclaim.rungs import standard_rungs
@@ -32,18 +33,25 @@ class ResourceOptimizer:
 
     Args:
         instance: the running extension to speak for; None to look for one.
+        host: what is freed where there is none.
+        environment: its settings; None for the process's own.
     """
 
-    def __init__(self, instance: Extension | None = None) -> None:
+    def __init__(
+        self,
+        instance: Extension | None = None,
+        host: StandaloneHost | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._instance = instance or running()
-        self._store = SettingsStore()
+        self._store = SettingsStore(environment=environment)
         self._process = ProcessReader()
         self._actions = ActionLog()
-        host = StandaloneHost()
+        host = host or StandaloneHost()
         self._sampler = (
             self._instance.sampler
             if self._instance
-            else build_sampler(self._store.current, temp=None, output=None, database=None)
+            else build_sampler(self._store.current, temp=None, output=None, database=None, torch_memory=host.gpu_memory)
         )
         ladder = Ladder(
             standard_rungs(
@@ -53,13 +61,19 @@ class ResourceOptimizer:
                 gc_share=lambda: self._store.current.reclaim.gc_share,
                 ram_free=lambda: 0,
             ),
-            lambda resource: self._process.anonymous_rss() if resource == "ram" else 0,
+            Held(host, self._process.anonymous_rss).of,
             self._actions,
+            dry_run=lambda: self._store.current.reclaim.dry_run,
         )
+
+        def cards() -> Sample:
+            """Asked anew: nothing may have been sampled yet."""
+            return Sample(0.0, 0.0, gpus=tuple(host.gpu_memory()))
+
         self._free: Callable[[Level], dict[str, Any]] = (
             self._instance.free
             if self._instance
-            else lambda level: FreeRequest(ladder, host, lambda: self._sampler.last, lambda: True).free(level).as_dict()
+            else lambda level: FreeRequest(ladder, host, cards, lambda: True).free(level).as_dict()
         )
         if not self._instance:
             self._sampler.listen(Guard(ladder, host, lambda: self._store.current).on_sample)

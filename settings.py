@@ -145,6 +145,8 @@ class SettingsStore:
         self._listeners: list[Callable[[Settings], None]] = []
         self._lock = threading.Lock()
         self.problems: list[str] = []
+        self._unread = False
+        """Whether there is a file that could not be read: a change must not overwrite what somebody wrote there."""
         self._saved = self._read()
         self.current = self._with_environment(self._saved)
 
@@ -207,6 +209,7 @@ class SettingsStore:
             return defaults()
         except (OSError, ValueError, RecursionError) as error:
             self.problems.append(f"{self._path} cannot be read ({error}); the defaults stay in force")
+            self._unread = True
             return defaults()
         settings = defaults()
         for section, values in data.items():
@@ -253,6 +256,9 @@ class SettingsStore:
                 json.dump(_difference(settings), file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
+            if self._unread and self._path.is_file():
+                self._path.replace(self._path.with_name(self._path.name + ".unread"))
+                self._unread = False
             Path(name).replace(self._path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .extension import Extension
@@ -26,9 +27,28 @@ def comfy_extension() -> Any:
     from .host.comfyui import ComfyUIHost
     from .host.comfyui_nodes import comfyui_extension
 
+    return started(ComfyUIHost, comfyui_extension)
+
+
+def started(
+    make_host: Callable[[], Any],
+    extension_of: Callable[[Any, Sequence[Any]], Any],
+    run: Callable[[Any], Any] = run_on,
+) -> Any:
+    """Start, and return what ComfyUI is given; where that fails, nodes that do nothing.
+
+    Args:
+        make_host: builds the host.
+        extension_of: makes of a host, or None, and of nodes what ComfyUI asks for.
+        run: starts on a host.
+    """
     try:
-        host = ComfyUIHost()
-        return comfyui_extension(host, run_on(host).nodes())
+        host = make_host()
+        other = host.claim()
+        if other is not None:
+            log.error("Resource Gate runs already, from %s; this copy of it stays off: remove one of the two", other)
+            return extension_of(None, [])
+        return extension_of(host, run(host).nodes())
     except Exception:
         log.exception("Resource Gate could not start and is off; its nodes pass their input through, prompts run")
-        return comfyui_extension(None, passing_nodes())
+        return extension_of(None, passing_nodes())

@@ -61,7 +61,7 @@ def machine_report(
         "host_memory": _told(host or machine_source(), lambda found: [_memory(m) for m in found]),
         "swap": _told(swap, lambda s: {"total": int(s.total), "free": int(s.free)}),
         "overcommit": _overcommit(proc),
-        "disks": {role: _told(partial(shutil.disk_usage, _existing(place)), _disk) for role, place in places.items()},
+        "disks": {role: _told(partial(_disk_usage, place), _disk) for role, place in places.items()},
         "driver": _told(driver or driver_version, str),
     }
 
@@ -98,9 +98,9 @@ def _disk(usage: Any) -> dict[str, int]:
     return {"free": int(usage.free), "total": int(usage.total)}
 
 
-def _existing(place: Path) -> Path:
-    """The folder, or the nearest above it that is there already."""
-    return next((p for p in (place, *place.parents) if p.exists()), place)
+def _disk_usage(place: Path) -> Any:
+    """Of the folder, or of the nearest above it that is there already."""
+    return shutil.disk_usage(next((p for p in (place, *place.parents) if p.exists()), place))
 
 
 def _versions() -> dict[str, str]:

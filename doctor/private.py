@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,14 @@ class Private:
         return value
 
 
-def of_this_machine() -> Private:
-    """For who runs this process."""
+def of_this_machine(home: Callable[[], Path] = Path.home, user: Callable[[], str] = getpass.getuser) -> Private:
+    """For who runs this process: in a container that may be a number, without a name or a home."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's number without a name
-        user = ""
-    return Private(str(Path.home()), user, socket.gethostname())
+        named = user()
+    except (KeyError, OSError, ImportError):
+        named = ""
+    try:
+        lives = str(home())
+    except RuntimeError:
+        lives = ""
+    return Private(lives, named, socket.gethostname())

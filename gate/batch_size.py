@@ -248,6 +248,6 @@ class BatchSizes:
         cards = [
             entry_of(Level.EMERGENCY, g.total, self._settings().vram) - max(0, g.used - (g.freeable or 0))
             for g in self._gpus()
-            if g.total
+            if g.total and g.in_use
         ]
         return _Room(int(line - base), int(most - base), int(min(cards) - wish.keep_free) if cards else None)

@@ -36,8 +36,8 @@ def _shapes(value: Any, depth: int = 0) -> Iterator[tuple[int, ...]]:
     if shape is not None and hasattr(value, "dtype"):
         yield tuple(int(n) for n in shape)
     elif depth < DEPTH:
-        if isinstance(value, Mapping):
-            children: Any = value.values()
+        if isinstance(value, dict):  # no other mapping: VideoHelperSuite's sound runs ffmpeg when it is looked at
+            children: Any = dict.values(value)
         elif isinstance(value, (list, tuple)):
             children = value[:64]
         else:
@@ -75,7 +75,7 @@ def arithmetic_need(inputs: Mapping[str, Any]) -> int:
     width, height = _number(inputs, "width"), _number(inputs, "height")
     images = [s for name, v in held if name != "samples" for s in _shapes(v) if len(s) in (3, 4)]
     samples = inputs.get("samples")
-    if isinstance(samples, Mapping):  # of a latent's dict only them: its noise mask is as large as the picture
+    if isinstance(samples, dict):  # of a latent's dict only them: its noise mask is as large as the picture
         samples = samples.get("samples")
     latents = [s for s in _shapes(samples) if len(s) in (4, 5)]
     frames = max([s[0] for s in images if len(s) == 4], default=0)

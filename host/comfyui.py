@@ -16,7 +16,6 @@ from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, LoadedModel, Place
 from .answers import hold_answers
 from .comfyui_cache import OutputCache
-from .comfyui_hooks import hooks_in_force
 from .comfyui_models import DevicePeaks, Models
 from .comfyui_queue import QueueHooks
 from .comfyui_temp import TempFiles
@@ -51,6 +50,10 @@ class ComfyUIHost:
         self._executor: weakref.ref[Any] | None = None
         self._waiting: Job | None = None
         self.version = _version()
+
+    def claim(self) -> str | None:
+        """Where another copy of Resource Gate lies that runs in this ComfyUI already; None where this one shall run."""
+        return claimed_by_another(self._server, str(Path(__file__).parents[1]))
 
     # -- QueueHost
 
@@ -102,6 +105,8 @@ class ComfyUIHost:
 
     def hooks(self) -> Mapping[str, str]:
         """What of this ComfyUI is hooked, and whether another pack has replaced it."""
+        from .comfyui_hooks import hooks_in_force  # seldom asked for, and not at ComfyUI's start
+
         return hooks_in_force(self._server.prompt_queue, self._nodes)
 
     def push(self, event: str, data: Mapping[str, Any], client: str | None = None) -> None:
@@ -269,13 +274,14 @@ class ComfyUIHost:
     def _progress(self) -> tuple[str, float | None]:
         from comfy_execution.progress import NodeState, get_progress_state
 
-        state = get_progress_state()
-        for node_id, node in list(state.nodes.items()):
-            if node["state"] == NodeState.Running:
-                share = node["value"] / node["max"] if node["max"] > 1 else None
-                kind = state.dynprompt.get_node(node_id).get("class_type", "")
-                return f"{node_id} {kind}".strip(), share
-        return "", None
+        from .comfyui_progress import running_node
+
+        return running_node(get_progress_state(), NodeState.Running)
+
+
+def claimed_by_another(server: Any, mine: str) -> str | None:
+    """The folder of the copy that has claimed this server before; None where that is mine."""
+    return None if (first := vars(server).setdefault("resource_gate_runs_from", mine)) == mine else str(first)
 
 
 def _version() -> str:

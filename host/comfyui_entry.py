@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from ..gate.host import Queued
+from .comfyui_original import Original
 
 VALIDATION_TIMEOUT = 60.0
 """Seconds for ComfyUI to check a restored prompt: the first may have to wait until the server serves."""
@@ -38,8 +39,8 @@ class QueueEntry:
         self._accepted = accepted
         self._removed = removed
         self._contain = contain
-        self.put = queue.put
-        """The queue's own."""
+        self.put = Original(queue, "put")
+        """As it is without us."""
         self._inside = False
         parameters = inspect.signature(queue.task_done).parameters.values()
         # `process_item` takes the sensitive sixth part out before the history shows an item; both came together.
@@ -56,9 +57,8 @@ class QueueEntry:
 
         queue.put = journalled_put
         for name in ("delete_queue_item", "wipe_queue"):
-            original = getattr(queue, name, None)
-            if original is not None:
-                setattr(queue, name, partial(self._removing, original))
+            if hasattr(queue, name):
+                setattr(queue, name, partial(self._removing, Original(queue, name)))
 
     def put_again(self, prompt: Queued) -> None:
         """Put a prompt of an earlier process into the queue."""

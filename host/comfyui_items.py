@@ -15,6 +15,14 @@ def job_of(item: Any) -> Job:
     return Job(str(item[1]), float(item[0]), graph, tuple(item[4]) if len(item) > 4 else ())
 
 
+def id_of(item: Any) -> str | None:
+    """A queue item's id; None where there is no item, or one of another shape: some packs keep others there."""
+    try:
+        return None if item is None else str(item[1])
+    except (TypeError, LookupError):
+        return None
+
+
 def outcome_of(job_id: str, status: Any) -> Outcome:
     """How a prompt ended, from the `ExecutionStatus` that its worker hands over."""
     if status is None or getattr(status, "completed", True):
@@ -47,7 +55,8 @@ def take_out_of_turn(
             heapq.heapify(rest)
             queue.queue = found[:1]
             taken = get(timeout=0)
-            others = rest
+            if taken is not None:  # another pack's `get` may hold it back
+                others = rest
             return taken
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
             failed("taking a prompt out of turn", error)

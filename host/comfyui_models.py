@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import psutil
 
 from ..monitor.readings import GpuReading
 from ..reclaim.host import LoadedModel
+from .device_memory import DeviceMemory
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +76,13 @@ class Models:
     Args:
         management: that module.
         torch: the torch module that ComfyUI loaded.
+        machine: the machine's memory, with `total` and `available`.
     """
 
-    def __init__(self, management: Any, torch: Any) -> None:
+    def __init__(self, management: Any, torch: Any, machine: Callable[[], Any] = psutil.virtual_memory) -> None:
         self._mm = management
         self._torch = torch
+        self._memory = DeviceMemory(torch, lambda: paged_weights(management), machine)
 
     def loaded(self, needed: set[int]) -> list[LoadedModel]:
         """The models on devices other than the CPU; `needed` holds identities of modules still wanted."""
@@ -139,33 +144,5 @@ class Models:
         self._mm.soft_empty_cache()
 
     def readings(self) -> list[GpuReading]:
-        """Device memory as torch sees it: CUDA and ROCm, XPU, MPS. Never initialises a device by itself."""
-        torch = self._torch
-        found = []
-        pages = paged_weights(self._mm)
-        for kind in ("cuda", "xpu"):
-            api = getattr(torch, kind, None)
-            if api is None or not api.is_initialized() or not api.is_available():
-                continue
-            for i in range(api.device_count()):
-                free, total = api.mem_get_info(i)
-                evictable = pages.get(i, 0)
-                freeable = api.memory_reserved(i) + evictable
-                uuid = getattr(api.get_device_properties(i), "uuid", None)
-                found.append(
-                    GpuReading(
-                        i,
-                        api.get_device_name(i),
-                        total - free,
-                        total,
-                        "torch",
-                        freeable=freeable,
-                        evictable=evictable,
-                        uuid=None if uuid is None else str(uuid),
-                    )
-                )
-        mps = getattr(torch, "mps", None)
-        if not found and mps is not None and torch.backends.mps.is_available():
-            total = int(mps.recommended_max_memory())
-            found.append(GpuReading(0, "Apple GPU", int(mps.driver_allocated_memory()), total, "torch"))
-        return found
+        """Device memory as torch sees it. Never initialises a device by itself."""
+        return self._memory.readings()

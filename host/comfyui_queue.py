@@ -11,8 +11,8 @@ from typing import Any
 from ..gate.host import Job, JobListener, NodeStart, Queued, Verdict
 from ..reclaim.host import Place
 from .comfyui_entry import QueueEntry
-from .comfyui_items import job_of, outcome_of, take_out_of_turn
-from .comfyui_refusal import refuse
+from .comfyui_items import id_of, job_of, outcome_of, take_out_of_turn
+from .comfyui_original import Original
 from .comfyui_requeue import Requeue
 from .comfyui_worker import NodeFrame, calling_executor, calling_node
 
@@ -20,6 +20,12 @@ log = logging.getLogger(__name__)
 
 MAX_NAP = 0.5
 """Seconds the worker sleeps at most between two questions, so that `/free` and new prompts are served meanwhile."""
+
+HANDED_OVER = "holding prompts of another pack"
+"""The feature that is limited where a pack has prompts of its own outside the queue."""
+
+AT_ONCE = 0.001
+"""Seconds that such a pack may wait for one. Not 0, which Usgromana takes for no limit."""
 
 NEEDED = ("get", "task_done", "queue", "mutex", "not_empty", "currently_running")
 
@@ -46,6 +52,8 @@ class QueueHooks:
         self._requeue: Requeue | None = None
         self.entry: QueueEntry | None = None
         """Where prompts come in; None where this queue cannot be hooked."""
+        self._task_done: Callable[..., Any] | None = None
+        self._heard_of_ends = False
         self._told: set[str] = set()
         self.degraded: dict[str, str] = {}
         self.worker: threading.Thread | None = None
@@ -64,7 +72,7 @@ class QueueHooks:
             )
         else:
             self.entry = QueueEntry(self._queue, self._accepted, self._removed, self._contain)
-            self._requeue = Requeue(self._queue, self._nodes, self.entry.put)
+            self._requeue = Requeue(self._queue, self._nodes, self.entry.put, self._hears_of_ends)
             self.entry.install()
             self._requeue.hold_errors()
             self._wrap_get()
@@ -99,20 +107,22 @@ class QueueHooks:
                 self._queue.not_empty.notify()
 
     def _wrap_get(self) -> None:
-        queue, original = self._queue, self._queue.get
+        queue, original = self._queue, Original(self._queue, "get")
 
         def get(timeout: float | None = None) -> Any:
             self.worker = threading.current_thread()
             executor = calling_executor()
             while True:
                 self._again.clear()
-                head = self._wait_for_head(timeout)
+                owner = original.owner
+                # Another pack may have prompts where we cannot see them: it is asked for them now and again.
+                head = self._wait_for_head(timeout if owner is None else min(timeout or MAX_NAP, MAX_NAP))
                 job = self._read(head)
                 self._contain("between prompts", partial(self._between_prompts, executor, job))
                 self._do_work(Place.BETWEEN_PROMPTS)
                 if head is None:
                     self._contain("admission", self._tell_nothing_waits)
-                    return None
+                    return None if owner is None else self._take_unseen(executor, original, owner)
                 verdict = Verdict(True) if job is None else self._ask(job)
                 if verdict.instead and (other := self._take_instead(executor, original, verdict.instead)) is not None:
                     return other
@@ -121,24 +131,45 @@ class QueueHooks:
                     return None
                 with queue.mutex:
                     # Deleted, or another came in front, while we looked: that one has not been asked about.
-                    taken = original(timeout=0) if queue.queue and queue.queue[0] is head else None
-                if taken is not None:
-                    if job is not None:
-                        self._contain("started", partial(self._tell_started, job))
-                    if verdict.refused and self._refused(taken, verdict.reason):
+                    still = bool(queue.queue) and queue.queue[0] is head
+                    taken = original(timeout=0) if still else None
+                if taken is None:
+                    if still:  # another pack holds it back
+                        self._again.wait(MAX_NAP)
                         return None
-                    return taken
+                    continue
+                if taken[0] is not head:
+                    return self._handed_over(executor, taken)
+                if job is not None:
+                    self._contain("started", partial(self._tell_started, job))
+                if verdict.refused and self._refused(taken, verdict.reason):
+                    return None
+                return taken
 
         queue.get = get
+
+    def _take_unseen(self, executor: Any, original: Original, owner: str) -> Any:
+        """A prompt that another pack keeps elsewhere; None where it has none now.
+
+        It leaves the queue with it and cannot be held here any more. Without this it would never be run.
+        """
+        with self._queue.mutex:
+            taken = None if self._queue.queue else original(timeout=AT_ONCE)
+        if taken is not None and HANDED_OVER not in self.degraded:
+            self._degrade(HANDED_OVER, f"{owner} hands prompts over by itself, which start without being asked about")
+        return None if taken is None else self._handed_over(executor, taken)
+
+    def _handed_over(self, executor: Any, taken: Any) -> Any:
+        """One that was not asked about has left the queue: it is told of, and runs."""
+        if (job := self._read(taken[0])) is not None:
+            self._contain("between prompts", partial(self._between_prompts, executor, job))
+            self._contain("started", partial(self._tell_started, job))
+        return taken
 
     def _take_instead(self, executor: Any, original: Callable[..., Any], prompt_id: str) -> Any:
         """Take this prompt though another is the next; None where it is not in the queue any more."""
         found = take_out_of_turn(self._queue, prompt_id, original, self._tell_once)
-        if found is None or (job := self._read(found[0])) is None:
-            return found
-        self._contain("between prompts", partial(self._between_prompts, executor, job))
-        self._contain("started", partial(self._tell_started, job))
-        return found
+        return None if found is None else self._handed_over(executor, found)
 
     def _wait_for_head(self, timeout: float | None) -> Any | None:
         """The item that would leave next, or None after `timeout` seconds or a wake-up without one."""
@@ -166,6 +197,8 @@ class QueueHooks:
 
     def _refused(self, taken: Any, reason: str) -> bool:
         """End a prompt that the gate does not let run; False where that failed, and it runs all the same."""
+        from .comfyui_refusal import refuse  # seldom needed, and not at ComfyUI's start
+
         try:
             refuse(self._queue, taken[0], taken[1], reason)
         except Exception as error:  # noqa: BLE001 - what escapes here kills ComfyUI's worker thread
@@ -191,24 +224,34 @@ class QueueHooks:
             self._listener.removed(ids)
 
     def _wrap_task_done(self) -> None:
-        queue, original = self._queue, self._queue.task_done
+        queue, original = self._queue, Original(self._queue, "task_done")
 
-        def task_done(item_id: Any, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> Any:
+        def task_done(item_id: Any, history_result: Any, *args: Any, **kwargs: Any) -> Any:
             self.node = None
-            item = queue.currently_running.get(item_id)
-            if item is not None and self._goes_back(item_id, str(item[1]), status):
+            self._heard_of_ends = True
+            status = kwargs.get("status", args[0] if args else None)
+            prompt_id = id_of(queue.currently_running.get(item_id))
+            if prompt_id is not None and self._goes_back(item_id, prompt_id, status):
                 return None
-            if item is not None and self._listener is not None:
+            if prompt_id is not None:
                 # Before the history shows it: who reads there that a prompt is done finds it in the journal, too.
-                self._contain("end of prompt", partial(self._listener.ended, outcome_of(str(item[1]), status)))
+                self._contain("end of prompt", partial(self._tell_ended, prompt_id, status))
             if self._requeue is not None:
                 self._contain("telling an error", self._requeue.release)
-            result = original(item_id, history_result, status, *args, **kwargs)
-            if self._requeue is not None and item is not None:
-                self._requeue.over(str(item[1]))
+            result = original(item_id, history_result, *args, **kwargs)
+            if self._requeue is not None and prompt_id is not None:
+                self._requeue.over(prompt_id)
             return result
 
-        queue.task_done = task_done
+        queue.task_done = self._task_done = task_done
+
+    def _hears_of_ends(self) -> bool:
+        """Whether ours is called at the end of a prompt: it stands there, or another pack was seen to call it."""
+        return self._heard_of_ends or getattr(self._queue, "task_done", None) is self._task_done
+
+    def _tell_ended(self, prompt_id: str, status: Any) -> None:
+        if self._listener is not None:
+            self._listener.ended(outcome_of(prompt_id, status))
 
     def _goes_back(self, item_id: Any, prompt_id: str, status: Any) -> bool:
         """Whether the prompt is not over, but first in line again."""

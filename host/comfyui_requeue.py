@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .comfyui_original import Original
+
 HELD = "execution_error"
 """Sent before the prompt's end, when nobody has decided yet whether it is tried again: kept until somebody has."""
 
@@ -28,12 +30,23 @@ class Requeue:
         queue: `PromptServer.instance.prompt_queue`.
         nodes_module: ComfyUI's `nodes`.
         put: puts an item back, as the queue's own `put`.
+        in_force: whether we shall hear of the end of what runs: a pack may have put ours out of force. Where we shall
+            not, nothing is kept from clients, and nothing is interrupted.
     """
 
-    def __init__(self, queue: Any, nodes_module: Any, put: Callable[[Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        nodes_module: Any,
+        put: Callable[[Any], None] | None = None,
+        in_force: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._queue = queue
         self._nodes = nodes_module
         self._put = put or queue.put
+        self._in_force = in_force
+        self._running: str | None = None
+        """The prompt that left the queue last, as far as we were told."""
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._muffled: set[str] = set()
@@ -42,10 +55,12 @@ class Requeue:
         self._send: Callable[[Any, Any, Any], Any] | None = None
 
     def ask(self, prompt_id: str) -> bool:
-        """Interrupt the prompt if it runs; tells whether it does. Any thread.
+        """Interrupt the prompt if it runs, and can be put back; tells whether it was. Any thread.
 
         The check and the interrupt are one under the queue's lock, so that it cannot hit the next prompt.
         """
+        if not self._in_force():
+            return False
         with self._queue.mutex:
             if all(str(item[1]) != prompt_id for item in self._queue.currently_running.values()):
                 return False
@@ -76,14 +91,23 @@ class Requeue:
         """Put the prompt that has just ended back; nobody is told that it was over. On the worker thread.
 
         `graph`: what it is to run from now on; its own where None.
+
+        Raises:
+            Exception: it cannot be put back, as another pack's `put` may say; then all is as if it had not been tried.
         """
         with self._queue.mutex:
-            item = self._queue.currently_running.pop(item_id)
-            item = (*item[:2], unanswered(item[2] if graph is None else graph), *item[3:])
+            running = self._queue.currently_running
+            item = running[item_id]
+            again = (*item[:2], unanswered(item[2] if graph is None else graph), *item[3:])
+            del running[item_id]  # first: with the item in both, clients would be told of one prompt too many
+            try:
+                self._put(again)
+            except BaseException:
+                running[item_id] = item
+                raise
             with self._lock:
                 self._muffled.add(str(item[1]))
                 self._held.clear()
-            self._put(item)
 
     def over(self, prompt_id: str) -> None:
         """The prompt is in the history. Who asked for it in the last moment came too late: its end is to be heard."""
@@ -103,13 +127,14 @@ class Requeue:
         """The prompt has left the queue: from now on its events are its own."""
         self.release()
         with self._lock:
+            self._running = prompt_id
             self._muffled.discard(prompt_id)
 
     def _wrap_send(self) -> None:
         server = getattr(self._queue, "server", None)
         if self._send is not None or server is None:
             return
-        original = self._send = server.send_sync
+        original = self._send = Original(server, "send_sync")
 
         def send_sync(event: Any, data: Any, sid: Any = None) -> Any:
             # Asked for each step of a sampler: one look into a small set for all that is not an end.
@@ -123,7 +148,8 @@ class Requeue:
         if event != HELD:
             return str(data.get("prompt_id")) in self._muffled and (event != "executing" or data.get("node") is None)
         with self._lock:
-            if not self._holding or len(self._held) >= MAX_HELD:
+            ours = self._holding and str(data.get("prompt_id")) == self._running and self._in_force()
+            if not ours or len(self._held) >= MAX_HELD:
                 return False
             self._held.append((event, data, sid))
             return True

@@ -20,12 +20,20 @@ class TempFiles:
         queue: `PromptServer.instance.prompt_queue`.
         folders: ComfyUI's `folder_paths`.
         wall: seconds since the epoch.
+        modules: those that are loaded; None for this process's.
     """
 
-    def __init__(self, queue: Any, folders: Any, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        folders: Any,
+        wall: Callable[[], float] = time.time,
+        modules: Callable[[], Iterable[Any]] | None = None,
+    ) -> None:
         self._queue = queue
         self._folders = folders
         self._wall = wall
+        self._modules = modules
         self._last_start = 0.0
 
     def folder(self) -> Path:
@@ -49,15 +57,24 @@ class TempFiles:
         return self._last_start if running else None
 
     def referenced(self) -> set[Path]:
-        """Files that histories show, and that prompts in history and queue name as inputs. Any thread."""
+        """Files that histories show, that prompts in history and queue name as inputs, and that node packs remember.
+
+        Any thread.
+        """
+        from .comfyui_remembered import loaded_modules, remembered  # not at ComfyUI's start
+
         names = TempNames(self.folder())
         # The queue first: a prompt that goes on to the history in between is then found in both.
         running, pending = self._queue.get_current_queue_volatile()
-        ended = self._queue.get_history(map_function=lambda entry: entry)
+        # Not by `get_history`: packs that keep users apart show there only what is one user's.
+        with self._queue.mutex:
+            ended = list(self._queue.history.values())
         found = set(names.named(_inputs(item[2] for item in (*running, *pending) if len(item) > 2), bare=True))
-        found.update(names.named(ui for entry in ended.values() for ui in _values(entry.get("outputs"))))
-        prompts = (entry.get("prompt") for entry in ended.values())
+        found.update(names.named(ui for entry in ended for ui in _values(entry.get("outputs"))))
+        prompts = (entry.get("prompt") for entry in ended)
         found.update(names.named(_inputs(p[2] for p in prompts if isinstance(p, (tuple, list)) and len(p) > 2)))
+        packs = self._folders.get_folder_paths("custom_nodes")
+        found.update(names.named(remembered(packs, names.words, self._modules or loaded_modules)))
         return {Path(path) for path in found}
 
     def release(self, caches: Any, paths: Set[str], place: Place) -> set[str]:

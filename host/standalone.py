@@ -7,12 +7,22 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
+from ..monitor.readings import GpuReading
 from ..reclaim.host import CachedOutput, Place
+from .device_memory import DeviceMemory
 from .no_models import NoModels
 
 
 class StandaloneHost(NoModels):
-    """A `MemoryHost` without outputs, models or temp folder; with torch's device cache where torch is loaded."""
+    """A `MemoryHost` without outputs, models or temp folder; with torch's device cache where torch is loaded.
+
+    Args:
+        torch: the module, None while the program has not loaded it.
+    """
+
+    def __init__(self, torch: Callable[[], Any] = lambda: sys.modules.get("torch")) -> None:
+        self._torch = torch
+        self._memory: DeviceMemory | None = None
 
     def outputs(self) -> Sequence[CachedOutput]:
         """None are known."""
@@ -58,8 +68,14 @@ class StandaloneHost(NoModels):
         """Every thread is as good as another here."""
         work(Place.BETWEEN_PROMPTS)
 
-    @staticmethod
-    def _cuda() -> Any | None:
-        torch = sys.modules.get("torch")
-        cuda = getattr(torch, "cuda", None)
+    def gpu_memory(self) -> list[GpuReading]:
+        """Device memory as torch sees it; none without torch."""
+        torch = self._torch()
+        if torch is None:
+            return []
+        self._memory = self._memory or DeviceMemory(torch, dict)
+        return self._memory.readings()
+
+    def _cuda(self) -> Any | None:
+        cuda = getattr(self._torch(), "cuda", None)
         return cuda if cuda is not None and cuda.is_available() and cuda.is_initialized() else None

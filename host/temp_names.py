@@ -35,6 +35,8 @@ class TempNames:
     def __init__(self, root: Path) -> None:
         self._root = os.path.normpath(root.absolute())
         self._parent = str(Path(self._root).parent)
+        self.words = (ANNOTATED, root.name, os.path.basename(os.path.realpath(root)))  # noqa: PTH119
+        """Of which all that names a file here holds one, but for a bare file name."""
         self._spellings = {os.path.normcase(p) + os.sep for p in (self._root, os.path.realpath(root))}
 
     def named(self, values: Iterable[Any], *, bare: bool = False) -> Iterator[str]:
@@ -52,7 +54,7 @@ class TempNames:
                 if isinstance(current, (str, os.PathLike)):
                     yield from self._in_text(os.fspath(current), bare)
                 elif depth < MAX_DEPTH:
-                    if isinstance(current, Mapping):
+                    if isinstance(current, dict):
                         yield from self._shown(current)
                     stack += [(v, depth + 1) for v in _inside(current)]
 
@@ -85,9 +87,12 @@ class TempNames:
 
 
 def _inside(value: Any) -> Iterable[Any]:
-    """What a container holds, and the attributes of a plain object such as a video that is read from its file."""
-    if isinstance(value, Mapping):
-        return list(value.values())
+    """What a container holds, and the attributes of a plain object such as a video that is read from its file.
+
+    Of a mapping that is no dict, too: VideoHelperSuite's sound runs ffmpeg when it is looked at.
+    """
+    if isinstance(value, dict):
+        return list(dict.values(value))
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
     # Asked of the class: an attribute of the object itself may run foreign code.

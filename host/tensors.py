@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def _look(value: Any, depth: int, torch: Any, found: Contents) -> list[Any]:
         # A ModelPatcher: clones of it share the module, which is what holds the weights.
         found.models[id(getattr(value, "model", value))] = _in_ram(value)
     elif depth < MAX_DEPTH:
-        if isinstance(value, Mapping):
-            return list(value.values())
+        if isinstance(value, dict):
+            return list(dict.values(value))  # of another mapping only its attributes: some load when they are looked at
         if isinstance(value, (list, tuple, set, frozenset)):
             return list(value)
         if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):

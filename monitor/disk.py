@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .readings import DiskReading
+
+log = logging.getLogger(__name__)
 
 WINDOW = 600.0
 """Seconds that the forecast looks back: longer than one clip, shorter than one batch."""
@@ -76,21 +79,39 @@ class DiskReader:
         self._places = dict(places)
         self._usage, self._device, self._clock = usage, device, clock
         self._forecasts: dict[int, Forecast] = {}
+        self._left_out: set[str] = set()
 
     def read(self) -> tuple[DiskReading, ...]:
-        """Look now, in the order of `places`.
+        """Look now, in the order of `places`. One that cannot be read is left out, and said so once.
 
         Raises:
-            OSError: a file system does not tell.
+            OSError: none can be read.
         """
         roles: dict[int, list[str]] = {}
         paths: dict[int, Path] = {}
+        failed: dict[str, OSError] = {}
         for role, place in self._places.items():
-            path = existing(place)
-            device = self._device(path)
+            try:
+                path = existing(place)
+                device = self._device(path)
+            except OSError as error:  # a drive that was unplugged, a server that is gone
+                failed[role] = error
+                continue
             roles.setdefault(device, []).append(role)
             paths.setdefault(device, path)
-        return tuple(self._one(device, paths[device], tuple(names)) for device, names in roles.items())
+        found = []
+        for device, names in roles.items():
+            try:
+                found.append(self._one(device, paths[device], tuple(names)))
+            except OSError as error:
+                failed[", ".join(names)] = error
+        for names_of, why in failed.items():
+            if not found:
+                raise why
+            if names_of not in self._left_out:
+                self._left_out.add(names_of)
+                log.warning("Resource Gate: the disk of %s cannot be read: %s; the others are watched", names_of, why)
+        return tuple(found)
 
     def _one(self, device: int, path: Path, roles: tuple[str, ...]) -> DiskReading:
         usage = self._usage(path)

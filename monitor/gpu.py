@@ -31,7 +31,20 @@ def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[Gpu
 def _one(card: GpuReading, by_driver: Sequence[GpuReading]) -> GpuReading:
     for told in by_driver:
         if _same(card, told):
-            return told._replace(index=card.index, name=card.name, freeable=card.freeable, evictable=card.evictable)
+            if not told.total:  # a card that shares the machine's memory: of that the driver says nothing
+                return card._replace(
+                    utilization=told.utilization,
+                    temperature=told.temperature,
+                    power=told.power,
+                    throttled=told.throttled,
+                )
+            return told._replace(
+                index=card.index,
+                name=card.name,
+                freeable=card.freeable,
+                evictable=card.evictable,
+                in_use=card.in_use,
+            )
     return card
 
 

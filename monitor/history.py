@@ -59,7 +59,8 @@ class History:
 
     def __init__(self, span: float = SPAN, spacing: float = SPACING) -> None:
         self._span, self._spacing = span, spacing
-        self._points: deque[_Point] = deque()
+        # By number, too: after a clock was set back, the points before it are younger than the span for a long time.
+        self._points: deque[_Point] = deque(maxlen=int(span / spacing) + 2)
         self._slot: float | None = None
         self._lock = threading.Lock()
 

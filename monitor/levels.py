@@ -50,7 +50,8 @@ class Levels:
             levels["cpu"] = self._of("cpu", settings.cpu).update(cpu.fraction * cpu.cores, cpu.cores)
         for gpu in gpus:
             name = vram_name(gpu)
-            levels[name] = self._of(name, settings.vram).update(gpu.working_set, gpu.total)
+            used = gpu.working_set if gpu.in_use else 0  # what others have filled, nothing of ours makes room on
+            levels[name] = self._of(name, settings.vram).update(used, gpu.total)
         for disk in disks:
             name = disk_name(disk)
             # What root alone may still write (ext4 keeps 5 %) counts as used.

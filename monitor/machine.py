@@ -32,10 +32,15 @@ def machine_source(platform: str = sys.platform, proc: Path = Path("/proc")) -> 
 
 
 class LinuxMemory:
-    """`MemTotal` as the limit, `MemTotal − MemAvailable` as used: what is left once page cache is dropped."""
+    """`MemTotal` as the limit, `MemTotal − MemAvailable` as used: what is left once page cache is dropped.
+
+    The kernel does not know ZFS's cache for one (openzfs/zfs#10255); it gives way as page cache does, down to its
+    least size, and is taken off as htop does it.
+    """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._meminfo = KeptFile(proc / "meminfo")
+        self._zfs = _zfs_cache(proc)
 
     def __call__(self) -> tuple[MemoryReading, ...]:
         """Return the one reading.
@@ -51,7 +56,35 @@ class LinuxMemory:
             free = sum(p or 0 for p in parts)
         if total is None:
             raise ValueError("MemTotal is missing in /proc/meminfo")
-        return (MemoryReading((total - free) * 1024, total * 1024, "host"),)
+        used = (total - free) * 1024
+        if self._zfs is not None:
+            used = max(0, used - _gives_way(self._zfs.read()))
+        return (MemoryReading(used, total * 1024, "host"),)
+
+
+def _zfs_cache(proc: Path) -> KeptFile | None:
+    """What tells of ZFS's cache; None without ZFS, and where lxcfs shows a container its own `/proc/meminfo`: that
+    counts none of the host's cache."""
+    try:
+        cache = KeptFile(proc / "spl/kstat/zfs/arcstats")
+    except OSError:
+        return None
+    try:
+        table = (proc / "self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    return None if any(line.split(" ")[4:5] == ["/proc/meminfo"] for line in table.splitlines()) else cache
+
+
+def _gives_way(arcstats: bytes) -> int:
+    """Bytes of the cache above its least size; 0 where it tells in another way. Lines are `name  type  data`."""
+    told = {
+        line.split(None, 1)[0]: line.split() for line in arcstats.splitlines() if line.startswith((b"size ", b"c_min "))
+    }
+    try:
+        return max(0, int(told[b"size"][2]) - int(told[b"c_min"][2]))
+    except (LookupError, ValueError):
+        return 0
 
 
 def portable_memory(virtual: Callable[[], Any] = psutil.virtual_memory) -> tuple[MemoryReading, ...]:

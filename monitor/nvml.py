@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .readings import GpuReading
+
+log = logging.getLogger(__name__)
 
 _HELD_BACK = (
     ("HwThermalSlowdown", "hot (hardware)"),
@@ -38,20 +41,36 @@ class NvmlReader:
         self._environment = environment
         self._nvml: Any = None
         self._cards: list[tuple[Any, str, str]] = []
+        self._lost: set[str] = set()
 
     def read(self) -> tuple[GpuReading, ...]:
-        """Look now; empty where there is no module, no driver or no card.
+        """Look now; empty where there is no module, no driver or no card. One card that fails is left out.
 
         Raises:
             pynvml.NVMLError: the driver failed or vanished; the next call starts over with it.
         """
         if self._nvml is None and not self._start():
             return ()
-        try:
-            return tuple(self._one(index, *card) for index, card in enumerate(self._cards))
-        except self._nvml.NVMLError:
+        found: list[GpuReading] = []
+        failed: dict[str, Exception] = {}
+        for index, card in enumerate(self._cards):
+            try:
+                found.append(self._one(index, *card))
+            except self._nvml.NVMLError as error:
+                failed[f"{card[1]} ({card[2]})"] = error
+        if failed and not found:
             self._nvml = None
-            raise
+        self._leave_out(failed, some_are_left=bool(found))
+        return tuple(found)
+
+    def _leave_out(self, failed: Mapping[str, Exception], *, some_are_left: bool) -> None:
+        """Tell once of each card that fails; where all do, it is the driver that failed."""
+        for card, error in failed.items():
+            if not some_are_left:
+                raise error
+            if card not in self._lost:
+                self._lost.add(card)
+                log.warning("Resource Gate: NVML does not tell of %s: %s; the other cards are told", card, error)
 
     def _start(self) -> bool:
         try:
@@ -62,12 +81,18 @@ class NvmlReader:
             nvml.nvmlInit()
         except (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
             return False
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        cards: list[tuple[Any, str, str]] = []
+        failed: dict[str, Exception] = {}
+        for i in range(nvml.nvmlDeviceGetCount()):
+            try:
+                cards.append(_identity(nvml, nvml.nvmlDeviceGetHandleByIndex(i)))
+            except nvml.NVMLError as error:
+                failed[f"card {i}"] = error
+        self._leave_out(failed, some_are_left=bool(cards))
         if self._environment.get("CUDA_DEVICE_ORDER", "FASTEST_FIRST") != "PCI_BUS_ID":
             # CUDA does not say how it ranks; cores × clock is its known drift. Equal cards stay in bus order.
-            handles.sort(key=lambda handle: -_speed(nvml, handle))
-        shown = _shown(nvml, handles, self._environment.get("CUDA_VISIBLE_DEVICES"))
-        self._cards = [(h, _text(nvml.nvmlDeviceGetName(h)), _text(nvml.nvmlDeviceGetUUID(h))) for h in shown]
+            cards.sort(key=lambda card: -_speed(nvml, card[0]))
+        self._cards = _shown(nvml, cards, self._environment.get("CUDA_VISIBLE_DEVICES"))
         self._nvml = nvml
         return True
 
@@ -78,7 +103,7 @@ class NvmlReader:
         def told(call: str, *arguments: Any) -> Any:
             try:
                 return getattr(nvml, call)(handle, *arguments)
-            except nvml.NVMLError_NotSupported:
+            except (nvml.NVMLError, AttributeError):  # not this card, not this driver, not this module, or no right
                 return None
 
         use = told("nvmlDeviceGetUtilizationRates")
@@ -103,7 +128,8 @@ class NvmlReader:
 def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
     """Bytes used and in all, as CUDA counts them: what the driver keeps for itself is no program's to use.
 
-    Drivers before R510 count that (0.3 to 0.6 GB) as used, and cannot tell it apart.
+    Drivers before R510 count that (0.3 to 0.6 GB) as used, and cannot tell it apart. Of a card that has no memory but
+    the machine's (DGX Spark, Jetson) nothing is told: 0 and 0.
     """
     version = getattr(nvml, "nvmlMemory_v2", None)
     if version is not None:
@@ -112,41 +138,47 @@ def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
             return int(told.used), int(told.total) - int(told.reserved)
         except nvml.NVMLError:  # what ails the card itself, the older call tells
             pass
-    told = nvml.nvmlDeviceGetMemoryInfo(handle)
+    try:
+        told = nvml.nvmlDeviceGetMemoryInfo(handle)
+    except nvml.NVMLError_NotSupported:
+        return 0, 0
     return int(told.used), int(told.total)
+
+
+def _identity(nvml: Any, handle: Any) -> tuple[Any, str, str]:
+    return handle, _text(nvml.nvmlDeviceGetName(handle)), _text(nvml.nvmlDeviceGetUUID(handle))
 
 
 def _speed(nvml: Any, handle: Any) -> int:
     try:
         cores = int(nvml.nvmlDeviceGetNumGpuCores(handle))
         return cores * int(nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM))
-    except nvml.NVMLError:
+    except (nvml.NVMLError, AttributeError):
         return 0
 
 
-def _shown(nvml: Any, handles: list[Any], visible: str | None) -> list[Any]:
+def _shown(nvml: Any, cards: list[tuple[Any, str, str]], visible: str | None) -> list[tuple[Any, str, str]]:
     """Pick the cards that `CUDA_VISIBLE_DEVICES` names, in its order; from the first bad name on, none.
 
     A name is an index, the start of a card's UUID (`GPU-…`) or a MIG slice's whole UUID (`MIG-…`).
     """
     if visible is None:
-        return handles
-    shown: list[Any] = []
-    uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+        return cards
+    shown: list[tuple[Any, str, str]] = []
     for name in (part.strip() for part in visible.split(",")):
-        if name.isdigit() and int(name) < len(handles):
-            handle = handles[int(name)]
+        if name.isdigit() and int(name) < len(cards):
+            card = cards[int(name)]
         elif name.startswith("MIG-"):
             try:
-                handle = nvml.nvmlDeviceGetHandleByUUID(name)
+                card = _identity(nvml, nvml.nvmlDeviceGetHandleByUUID(name))
             except nvml.NVMLError:
                 break
         else:
-            matching = [h for h, uuid in zip(handles, uuids, strict=True) if name and uuid.startswith(name)]
+            matching = [c for c in cards if name and c[2].startswith(name)]
             if len(matching) != 1:
                 break
-            handle = matching[0]
-        shown.append(handle)
+            card = matching[0]
+        shown.append(card)
     return shown
 
 

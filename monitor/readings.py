@@ -86,6 +86,9 @@ class GpuReading(NamedTuple):
     """What the driver calls this card; tells the same card told of by two sources."""
     evictable: int = 0
     """Bytes of `used` that give way by themselves when the card runs short: weights under ComfyUI's dynamic VRAM."""
+    in_use: bool = True
+    """Whether this process has anything on the card. Where it has not, torch does not tell what others use, and nothing
+    that is freed here makes room there: the card is shown, and its level stays normal."""
 
     @property
     def working_set(self) -> int:

@@ -164,7 +164,7 @@ class ResourceGateNode:
             return
         for gpu in sample.gpus:
             used = max(0, gpu.used - (gpu.freeable or 0))
-            if gpu.total and used / gpu.total * 100 > vram_percent:
+            if gpu.in_use and gpu.total and used / gpu.total * 100 > vram_percent:
                 reason = f"VRAM {gpu.index} is at {used / gpu.total:.0%} of {human(gpu.total)} (limit {vram_percent} %)"
                 goal = used - int(gpu.total * vram_percent / 100)
                 yield reason, Shortage(f"vram{gpu.index}", Level.CRITICAL, f"Resource Gate node: {reason}", goal)

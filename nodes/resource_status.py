@@ -68,7 +68,7 @@ class ResourceStatusNode:
         parts = [f"RAM {ram.fraction:.0%} of {human(ram.limit)}"]
         vram_percent = vram_free = disk_free = 0.0
         if sample and sample.gpus:
-            gpu = max(sample.gpus, key=lambda g: g.fraction)
+            gpu = max(sample.gpus, key=lambda g: (g.in_use, g.fraction))
             vram_percent, vram_free = gpu.fraction * 100, (gpu.total - gpu.working_set) / GIB
             parts.append(f"VRAM {gpu.index} {gpu.fraction:.0%} of {human(gpu.total)}")
         if sample and sample.disks:

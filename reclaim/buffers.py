@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,10 @@ RECENT = 3600.0
 
 MAX_FILES = 500
 """Files looked at in one go: opening them must stay a matter of milliseconds."""
+
+LOOK = 0.05
+"""Seconds for a look at the folders, which may lie on a slow disk and hold a hundred thousand files: the ladder is
+locked meanwhile."""
 
 
 class PinnedCache:
@@ -79,10 +84,12 @@ class WrittenFiles:
         folders: Callable[[], Iterable[Path | None]],
         advise: Callable[[int], None] | None = None,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folders = folders
         self._advise = advise or _fadvise()
         self._now = now
+        self._clock = clock
 
     def estimate(self, resource: str, place: Place) -> int:
         """Bytes of the files; 0 where the system has no such call."""
@@ -105,20 +112,27 @@ class WrittenFiles:
         return 0, f"let {human(told)} of written files go from the page cache"
 
     def _recent(self) -> Iterator[tuple[Path, int]]:
-        since, left = self._now() - RECENT, MAX_FILES
-        for folder in {f for f in self._folders() if f is not None}:
-            for root, _, names in os.walk(folder):
-                for name in names:
+        since, left, until = self._now() - RECENT, MAX_FILES, self._clock() + LOOK
+        pending = [str(folder) for folder in {f for f in self._folders() if f is not None}]
+        while pending:
+            try:
+                entries = os.scandir(pending.pop())
+            except OSError:
+                continue
+            with entries:
+                for entry in entries:
                     left -= 1
-                    if left < 0:
+                    if left < 0 or self._clock() > until:
                         return
-                    path = Path(root, name)
                     try:
-                        status = path.lstat()
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+                            continue
+                        status = entry.stat(follow_symlinks=False)
                     except OSError:
                         continue
-                    if status.st_mtime >= since and not path.is_symlink():
-                        yield path, status.st_size
+                    if stat.S_ISREG(status.st_mode) and status.st_mtime >= since:
+                        yield Path(entry.path), status.st_size
 
 
 def _fadvise() -> Callable[[int], None] | None:

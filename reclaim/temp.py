@@ -158,7 +158,7 @@ class TempCleaner:
                     break
                 over.append(file)
                 left -= file.size
-        empty = tuple(f for f in walked.folders if f.changed < before)
+        empty = tuple(f for f in walked.folders if f.changed < before and not used.holds(f))
         return Found((*expired, *over), empty, len(over))
 
     def _in_use(self) -> _InUse | None:

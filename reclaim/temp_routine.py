@@ -77,7 +77,7 @@ class TempRoutine:
         level, why = urgent or (Level.NORMAL, f"temp folder, looked at every {EVERY / 60:.0f} minutes")
         self._next = now + EVERY
         self._busy, self._patient = True, urgent is None
-        self._start(lambda: self._contain(lambda: self._look(level, why)))
+        self._contain(lambda: self._start(lambda: self._contain(lambda: self._look(level, why))))
 
     def _short(self, sample: Sample, settings: Settings) -> tuple[Level, str] | None:
         """VRAM and CPU do not count: no temp file is in their way, and ComfyUI fills VRAM on purpose."""

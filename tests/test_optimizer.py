@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from resource_gate import ResourceOptimizer
+from resource_gate.host.standalone import StandaloneHost
 from resource_gate.monitor.readings import Level
 
 
@@ -90,6 +91,62 @@ def test_with_a_running_extension_it_speaks_for_that():
     optimizer.start_monitoring()
     optimizer.stop_monitoring()
     assert calls == [Level.CRITICAL, "start", "stop"]
+
+
+class Card:
+    """`torch.cuda` with one card, half of which torch holds and nobody uses."""
+
+    def __init__(self):
+        self.used = 20 * 1024**3
+
+    def is_available(self):
+        return True
+
+    is_initialized = is_available
+
+    def device_count(self):
+        return 1
+
+    def mem_get_info(self, i):
+        return 24 * 1024**3 - self.used, 24 * 1024**3
+
+    def memory_reserved(self, i):
+        return self.used
+
+    def memory_allocated(self, i):
+        return min(self.used, 8 * 1024**3)
+
+    def get_device_name(self, i):
+        return "Card"
+
+    def get_device_properties(self, i):
+        return SimpleNamespace(total_memory=24 * 1024**3, uuid="0000-0")
+
+    def empty_cache(self):
+        self.used = self.memory_allocated(0)
+
+
+def test_a_first_cleanup_empties_the_cards_cache_and_tells_how_much_that_was():
+    torch = SimpleNamespace(cuda=Card())
+    optimizer = ResourceOptimizer(host=StandaloneHost(lambda: torch))
+    answer = optimizer.force_cleanup()
+    [action] = [a for a in answer["actions"] if a["resource"] == "vram0"]
+    freed = {rung["name"]: rung["freed"] for rung in action["rungs"]}
+    assert freed["device cache"] == 12 * 1024**3 and torch.cuda.used == 8 * 1024**3
+
+
+def test_a_dry_run_that_the_environment_asks_for_frees_nothing():
+    torch = SimpleNamespace(cuda=Card())
+    optimizer = ResourceOptimizer(
+        host=StandaloneHost(lambda: torch), environment={"RESOURCE_GATE_RECLAIM_DRY_RUN": "true"}
+    )
+    answer = optimizer.force_cleanup()
+    assert all(action["dry_run"] for action in answer["actions"]) and torch.cuda.used == 20 * 1024**3
+
+
+def test_without_torch_there_is_no_card_to_free():
+    answer = ResourceOptimizer(host=StandaloneHost(lambda: None)).force_cleanup()
+    assert {a["resource"] for a in answer["actions"]} <= {"ram"}
 
 
 def test_importing_the_package_has_no_side_effect():

@@ -213,6 +213,16 @@ def test_a_damaged_file_leaves_the_defaults_in_force_and_is_told(path, content):
     assert store.current == Settings() and len(store.problems) == 1 and "defaults stay in force" in store.problems[0]
 
 
+def test_a_change_puts_a_file_that_could_not_be_read_aside_and_loses_nothing_in_it(path):
+    path.parent.mkdir()
+    path.write_text('{"ram": {"warning": 0.7},}')  # a comma too many
+    store = SettingsStore(path, {})
+    store.change({"gate": {"wait": 7}})
+    store.change({"gate": {"wait": 8}})
+    assert (path.parent / "settings.json.unread").read_text() == '{"ram": {"warning": 0.7},}'
+    assert json.loads(path.read_text()) == {"gate": {"wait": 8.0}}
+
+
 def test_a_folder_in_place_of_the_file_is_told(path):
     path.mkdir(parents=True)
     assert "cannot be read" in SettingsStore(path, {}).problems[0]

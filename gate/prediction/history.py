@@ -148,7 +148,7 @@ def believable(run: Run, most_ram: int = LARGEST_BYTES) -> bool:
         and 0 <= run.level <= 3
         and run.outcome in OUTCOMES
         and all(0 <= size < 2**56 for size in (*run.sizes, *run.pixels.values()))
-        and 0 <= run.by_kinds <= LARGEST_BYTES
+        and all(0 <= size <= LARGEST_BYTES for size in (run.by_kinds, *run.nodes.values()))
     )
 
 

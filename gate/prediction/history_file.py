@@ -94,13 +94,14 @@ class HistoryFile:
 
     def _write_them(self) -> None:
         try:
-            if self._lines > 2 * max(self._count(), KEPT):
-                self._rewrite()
+            outgrown = self._lines > 2 * max(self._count(), KEPT)
+            if outgrown and self._rewrite():
                 return
             with open(self.path, "a", encoding="utf-8", opener=private) as file:
                 file.write("".join(self._unwritten))
             self._unwritten.clear()
-            self.problem = None
+            if not outgrown:
+                self.problem = None
         except OSError as error:
             del self._unwritten[:-UNWRITTEN]
             self._failed(f"{self.path} cannot be written ({error}); what is learned now is lost at the end")
@@ -146,7 +147,7 @@ class HistoryFile:
             self._cut_off = bool(data) and not data.endswith(b"\n")
             return data.decode("utf-8", "replace").splitlines()
 
-    def _rewrite(self) -> None:
+    def _rewrite(self) -> bool:
         runs = [run for family in self._families.values() for run in family]
         part = self.path.with_suffix(".part")
         try:
@@ -154,8 +155,11 @@ class HistoryFile:
             part.replace(self.path)
             self._lines = len(runs)
             self._unwritten.clear()
+            self.problem = None
         except OSError as error:
             self._failed(f"{self.path} cannot be written ({error}); it stays as it is")
+            return False
+        return True
 
     def _failed(self, problem: str) -> None:
         if self.problem is None:

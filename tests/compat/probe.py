@@ -87,6 +87,8 @@ def prompt_queue_structures():
     has(queue, "queue", "mutex", "not_empty", "currently_running", "history", "server")
     queue.put(ITEM)
     assert queue.queue[0][1] == "an-id", "the head of the queue is not queue[0]"
+    for name in ("get", "put", "task_done", "delete_queue_item", "wipe_queue"):
+        assert callable(vars(type(queue)).get(name)) and name not in vars(queue), f"{name} is no method of the class"
     with queue.not_empty:
         queue.not_empty.notify()
 
@@ -203,6 +205,7 @@ def folder_paths():
     for name in ("output", "temp", "input", "user"):
         assert Path(getattr(folders, f"get_{name}_directory")()).is_absolute()
     has(folders, "models_dir")
+    assert all(Path(found).is_absolute() for found in folders.get_folder_paths("custom_nodes"))
     if hasattr(folders, "get_system_user_directory"):
         found = Path(folders.get_system_user_directory("resource_gate"))
         assert found.name == "__resource_gate" and found.is_relative_to(folders.get_user_directory())
@@ -250,6 +253,9 @@ def progress_state():
 
     has(NodeState, "Running")
     takes(get_progress_state, positional=0)
+    from comfy_execution.graph import DynamicPrompt
+
+    has(DynamicPrompt, "has_node", "get_node")
     source = inspect.getsource(ProgressRegistry)
     for name in ("self.nodes", "self.dynprompt", '"value"', '"max"'):
         assert name in source or name.strip('"') in source, f"ProgressRegistry has no {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,17 @@ def test_overcommit_is_read_from_proc(tmp_path, text, value):
 def test_a_folder_that_is_not_there_yet_is_told_by_the_disk_it_will_lie_on(tmp_path):
     found = machine_report({"temp": tmp_path / "not" / "yet"})
     assert found["disks"]["temp"]["total"] > 0
+
+
+def test_a_disk_that_cannot_be_looked_at_costs_its_line_and_not_the_report():
+    class Stale(type(Path())):
+        """A folder on a server that is gone."""
+
+        def exists(self, **more):
+            raise OSError(116, "Stale file handle")
+
+    found = machine_report({"output": Stale("/mnt/server/output")})
+    assert found["disks"]["output"].startswith("cannot be read: ") and found["ram"]
 
 
 @pytest.mark.parametrize("version", ["580.65", b"580.65"])

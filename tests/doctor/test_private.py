@@ -59,3 +59,15 @@ def test_the_one_of_this_machine_takes_its_home_out():
     from pathlib import Path
 
     assert of_this_machine().text(f"{Path.home()}/x") == "~/x"
+
+
+def test_a_user_without_name_or_home_has_nothing_to_take_out():
+    """A container run by a number that no passwd file knows, with HOME unset."""
+
+    def none():
+        raise RuntimeError("Could not determine home directory.")
+
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    assert of_this_machine(none, unknown).text("/home/else/x of 12345") == "/home/<user>/x of 12345"

@@ -148,6 +148,15 @@ def test_the_tightest_card_counts_too(world):
     assert choice.size * 200 * MB < 8 * GIB and "VRAM" in choice.reason
 
 
+def test_a_card_on_which_this_process_has_nothing_counts_for_nothing(world):
+    full = GpuReading(1, "B", 8 * GIB, 8 * GIB, "torch")
+    alone = world.choose(Wish(1000))[1].size
+    world.gpus = [full]
+    assert world.choose(Wish(1000))[1].size == 1 < alone
+    world.gpus = [full._replace(in_use=False)]
+    assert world.choose(Wish(1000))[1].size == alone
+
+
 def test_an_unchanged_workflow_is_given_the_same_again_though_more_was_learned(world):
     first = world.run(Wish(1000), seed=7)
     for _ in range(5):

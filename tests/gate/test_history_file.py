@@ -79,6 +79,8 @@ def test_a_file_cut_off_anywhere_costs_one_line_and_the_next_run_is_kept(file, c
         {"family": ""},
         {"family": 7},
         {"nodes": []},
+        {"nodes": {"A": -GB}},
+        {"nodes": {"A": 1e300}},
         {"share": 2},
         {"level": 9},
         {"v": 99},
@@ -127,6 +129,17 @@ def test_forgetting_takes_the_family_out_of_the_file(file):
     file.add(RUN._replace(family="a" * 16))
     assert file.forget("ffff") == 1 and file.forget("ffff") == 0
     assert [r.family for r in again(file).load()] == ["a" * 16]
+
+
+def test_where_the_file_cannot_be_made_anew_it_is_appended_to_and_nothing_piles_up(file, caplog):
+    file.path.with_suffix(".part").mkdir()
+    for n in range(4 * KEPT):
+        file.add(RUN._replace(seconds=float(n)))
+    assert file._unwritten == [] and len(caplog.records) == 1 and "cannot be written" in str(file.problem)
+    assert [r.seconds for r in again(file).load()][-1] == 4 * KEPT - 1
+    file.path.with_suffix(".part").rmdir()
+    file.add(RUN)
+    assert file.problem is None and len(file.path.read_text().splitlines()) == KEPT
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_raised(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +63,19 @@ def test_a_video_is_never_more_than_its_own_frames():
 def test_arrays_are_found_in_lists_and_dicts():
     assert arithmetic_need({"images": [[tensor(2, 10, 10, 3)]]}) == 2 * 10 * 10 * 12
     assert arithmetic_need({"data": {"deep": {"image": tensor(2, 10, 10, 3)}}}) == 2 * 10 * 10 * 12
+
+
+class LazyAudio(Mapping):
+    """As VideoHelperSuite's: to look at what it maps runs ffmpeg, and fails for a film without sound."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("failed to extract audio")
+
+    __iter__ = __len__ = __getitem__
+
+
+def test_a_mapping_that_loads_when_it_is_looked_at_is_not_made_to_load():
+    assert arithmetic_need({"audio": LazyAudio(), "samples": LazyAudio(), "images": tensor(8, 4, 4, 3)}) == 8 * 48 * 4
 
 
 @pytest.mark.parametrize("odd", [float("inf"), float("nan"), -5, 10**40, True, "512", None, [1]])

@@ -58,7 +58,7 @@ class Cuda:
         return f"Card {i}"
 
     def get_device_properties(self, i: int) -> SimpleNamespace:
-        return SimpleNamespace(uuid=f"0000-{i}")
+        return SimpleNamespace(uuid=f"0000-{i}", total_memory=24 * GB)
 
     def host_memory_stats(self) -> dict[str, int]:
         return {"allocated_bytes.current": 6 * GB, "active_bytes.current": 2 * GB}
@@ -104,7 +104,8 @@ class Management:
 
 @pytest.fixture
 def torch():
-    return SimpleNamespace(cuda=Cuda(), _C=SimpleNamespace(_host_emptyCache=lambda: None))
+    private = SimpleNamespace(_host_emptyCache=lambda: None, _cuda_hasPrimaryContext=lambda i: True)
+    return SimpleNamespace(cuda=Cuda(), _C=private)
 
 
 def test_cards_are_told_as_torch_counts_them_with_what_comfyui_could_free(torch):

@@ -66,5 +66,7 @@ def test_a_graph_of_another_shape_runs_all_the_same(server):
 
 def test_an_item_of_another_shape_does_not_kill_the_worker(server):
     server.start().put("", item=(0, "odd", {}, {}, None, {}))
-    server.thread.join(1)
-    assert server.alive
+    server.wait_for(1)
+    server.put("next")
+    server.wait_for(1)
+    assert server.executed == ["odd", "next"]

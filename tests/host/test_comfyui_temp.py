@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -15,12 +16,10 @@ CacheEntry = namedtuple("CacheEntry", ["ui", "outputs"])
 class Queue:
     def __init__(self):
         self.running, self.pending, self.history = [], [], {}
+        self.mutex = threading.RLock()
 
     def get_current_queue_volatile(self):
         return list(self.running), list(self.pending)
-
-    def get_history(self, map_function=None):
-        return {key: map_function(entry) for key, entry in self.history.items()}
 
 
 @pytest.fixture
@@ -41,12 +40,22 @@ def folders(tmp_path):
         get_input_directory=lambda: str(tmp_path / "input"),
         get_user_directory=lambda: str(tmp_path / "user"),
         models_dir=str(tmp_path / "models"),
+        get_folder_paths=lambda kind: [str(tmp_path / kind)],
     )
 
 
 @pytest.fixture
-def files(queue, folders):
-    return TempFiles(queue, folders, wall=lambda: 500.0)
+def packs(tmp_path):
+    """Modules that are loaded: a node pack's, filled by a test, and one that is none."""
+    pack, library = ModuleType("pack.utils"), ModuleType("library")
+    pack.__file__ = str(tmp_path / "custom_nodes" / "pack" / "utils.py")
+    library.__file__ = str(tmp_path / "custom_nodes_of_others" / "library.py")
+    return pack, library
+
+
+@pytest.fixture
+def files(queue, folders, packs):
+    return TempFiles(queue, folders, wall=lambda: 500.0, modules=lambda: [None, *packs])
 
 
 def prompt(name, **inputs):
@@ -63,6 +72,40 @@ def test_history_running_and_waiting_prompts_refer_to_files(files, queue, temp):
     queue.pending = [prompt("c", path=str(temp / "sub/waiting.png"), image=["4", 0])]
     names = {str(p.relative_to(temp)) for p in files.referenced()}
     assert names == {"again.png", "seen.png", "used.png", "bare.mp4", "sub/waiting.png"}
+
+
+def test_a_pack_that_shows_each_user_only_his_own_history_takes_nobodys_files_out_of_it(files, queue, temp):
+    queue.history = {"a": {"outputs": {"9": shown("mine.png")}}, "b": {"outputs": {"9": shown("hers.png")}}}
+    queue.get_history = lambda prompt_id=None, max_items=None, offset=-1, map_function=None: {"a": queue.history["a"]}
+    assert files.referenced() == {temp / "mine.png", temp / "hers.png"}
+
+
+def test_what_a_pack_remembers_in_a_variable_of_its_module_is_referenced(files, packs, temp):
+    """VideoHelperSuite keeps in one where it has downloaded a video to, and hands that out without another look."""
+    packs[0].download_history = {"https://example.org/v": str(temp / "v.mp4"), "gone": None, 7: [str(temp / "w.mp4")]}
+    packs[0].thumbnails = temp / "thumbs"
+    packs[0].by_path = {str(temp / "keyed.png"): 1}
+    packs[0].text = "bare.mp4"
+    packs[1].download_history = {"x": str(temp / "not_a_pack.mp4")}
+    names = {str(p.relative_to(temp)) for p in files.referenced()}
+    assert names == {"v.mp4", "w.mp4", "thumbs", "keyed.png"}
+
+
+def test_what_a_pack_keeps_in_objects_of_its_own_is_not_looked_into(files, packs):
+    class Registry(dict):
+        def values(self):
+            raise AssertionError("foreign code was run")
+
+        __iter__ = items = values
+
+        @property
+        def path(self):
+            raise AssertionError("foreign code was run")
+
+    packs[0].registry = Registry(a=1)
+    packs[0].loop = loop = []
+    loop.append(loop)
+    assert files.referenced() == set()
 
 
 def test_histories_of_another_shape_are_no_error(files, queue, temp):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,6 +90,19 @@ def test_a_bare_file_name_counts_only_where_it_is_asked_for(named):
 def test_objects_that_keep_a_path_are_looked_into(named, temp):
     video = SimpleNamespace(_file=str(temp / "clip.mp4"), fps=24)
     assert named([(True, [str(temp / "a.mp4")])], [video]) == {"a.mp4", "clip.mp4"}
+
+
+def test_a_mapping_that_loads_when_it_is_looked_at_is_not_made_to_load(named, temp):
+    class LazyAudio(Mapping):
+        def __init__(self, file):
+            self.file = file
+
+        def __getitem__(self, key):
+            raise AssertionError("ffmpeg was run")
+
+        __iter__ = __len__ = get = __getitem__
+
+    assert named([[LazyAudio(str(temp / "film.mp4"))]]) == {"film.mp4"}
 
 
 class Model:

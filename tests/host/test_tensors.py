@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -126,6 +127,32 @@ def test_an_object_that_raises_when_looked_at_is_left_out_and_the_rest_counted()
             raise RuntimeError("not ready")
 
     assert total(look(Hostile(), Tensor(5)).ram) == 5
+
+
+class LazyAudio(Mapping):
+    """As VideoHelperSuite's: to look at what it maps runs ffmpeg, and fails for a film without sound."""
+
+    def __init__(self, file, loaded=None):
+        self.file, self._dict, self.runs = file, loaded, 0
+
+    def __getitem__(self, key):
+        self.runs += 1
+        raise RuntimeError("failed to extract audio")
+
+    __iter__ = __len__ = __getitem__
+
+
+def test_a_mapping_that_loads_when_it_is_looked_at_is_not_made_to_load():
+    lazy = LazyAudio("a.mp4", {"waveform": Tensor(700)})
+    assert sum(contents([[lazy]], TORCH).ram.values()) == 700
+    assert lazy.runs == 0
+
+
+def test_a_kind_of_dict_is_looked_into_without_running_its_own_code():
+    class Odd(dict):
+        values = items = None
+
+    assert sum(contents([Odd(a=Tensor(5))], TORCH).ram.values()) == 5
 
 
 def test_classes_and_functions_are_not_walked():

@@ -12,6 +12,8 @@ import pytest
 
 from resource_gate.monitor.ram import RamReader
 
+from .sampled import Heard, Ram
+
 GIB = 1024**3
 MIB = 1024**2
 NO_LIMIT_V1 = 9223372036854771712
@@ -215,12 +217,18 @@ class FakeNvml:
     def _card(self, handle: Any) -> dict[str, Any]:
         if self.error is not None:
             raise self.error
-        return self.slices[handle] if isinstance(handle, str) else self.cards[handle]
+        found = self.slices[handle] if isinstance(handle, str) else self.cards[handle]
+        if found.get("lost"):
+            raise NvmlError("GPU is lost")
+        return found
 
     def _told(self, handle: Any, key: str) -> Any:
+        """What a test gave the card; an error that it gave is raised, and what it took away is not supported."""
         card = self._card(handle)
-        if key not in card:
+        if card.get(key) is None:
             raise NvmlNotSupportedError(key)
+        if isinstance(card[key], Exception):
+            raise card[key]
         return card[key]
 
     def nvmlInit(self) -> None:  # noqa: N802
@@ -275,3 +283,13 @@ class FakeNvml:
 @pytest.fixture
 def fake_nvml() -> type[FakeNvml]:
     return FakeNvml
+
+
+@pytest.fixture
+def ram() -> Ram:
+    return Ram()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()

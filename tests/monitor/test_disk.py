@@ -85,6 +85,34 @@ def test_each_disk_has_a_forecast_of_its_own(tmp_path, clock):
     assert temp.full_in == pytest.approx(910)
 
 
+@pytest.mark.parametrize("call", ["device", "usage"])
+def test_a_place_that_cannot_be_read_leaves_the_others_and_is_told_once(tmp_path, caplog, call):
+    """An output folder on a server that is gone: `Stale file handle`."""
+
+    def stale(path, found):
+        if path.name == "server":
+            raise OSError(116, "Stale file handle")
+        return found
+
+    for name in ("server", "here"):
+        (tmp_path / name).mkdir()
+    calls = {"device": lambda p: int(p.name == "here"), "usage": lambda p: usage(free=7 * GIB)}
+    inner = calls[call]
+    calls[call] = lambda p: stale(p, inner(p))
+    reader = DiskReader({"output": tmp_path / "server", "temp": tmp_path / "here"}, **calls)
+    for _ in range(3):
+        assert [(d.roles, d.free) for d in reader.read()] == [(("temp",), 7 * GIB)]
+    assert len(caplog.records) == 1 and "Stale file handle" in caplog.text
+
+
+def test_where_no_place_can_be_read_that_is_an_error(tmp_path):
+    def stale(path):
+        raise OSError(116, "Stale file handle")
+
+    with pytest.raises(OSError, match="Stale"):
+        DiskReader({"output": tmp_path}, device=stale).read()
+
+
 def test_the_real_disk_agrees_with_statvfs(tmp_path):
     [reading] = DiskReader({"output": tmp_path}).read()
     told = os.statvfs(tmp_path)

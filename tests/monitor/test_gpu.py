@@ -58,3 +58,13 @@ def test_a_card_of_another_size_is_another_card():
 def test_a_card_that_torch_does_not_show_is_not_comfyuis():
     cards = merged([driver(0, "GPU-a"), driver(1, "GPU-b")], [torch(0, "b")])
     assert [(c.index, c.uuid) for c in cards] == [(0, "GPU-b")]
+
+
+def test_whether_a_card_is_in_use_only_torch_can_tell():
+    cards = merged([driver(0, "GPU-a"), driver(1, "GPU-b")], [torch(0, "a"), torch(1, "b")._replace(in_use=False)])
+    assert [(c.in_use, c.used) for c in cards] == [(True, 10 * GIB), (False, 10 * GIB)]
+
+
+def test_where_the_driver_tells_no_memory_torchs_stands_beside_the_drivers_temperature():
+    [card] = merged([driver(0, "GPU-a", used=0, total=0)], [torch(0, "a", used=7 * GIB, total=120 * GIB)])
+    assert (card.used, card.total, card.source, card.temperature) == (7 * GIB, 120 * GIB, "torch", 60.0)

@@ -115,6 +115,16 @@ def test_what_is_older_than_the_span_goes():
     assert next(p["time"] - 1e9 for p in history) == 139
 
 
+def test_a_clock_set_back_lets_it_grow_no_longer_than_the_span():
+    history = History(span=60)
+    for at in range(100):
+        history.add(sample(float(at)))
+    for at in range(100, 1000):
+        history.add(sample(float(at))._replace(time=1e9 + at - 86_400))
+    times = [p["time"] for p in history]
+    assert len(times) <= 62 and times[-1] == 1e9 + 999 - 86_400
+
+
 def test_an_hour_of_ten_samples_a_second_stays_within_two_megabytes():
     history = History()
     for at in range(36_100):

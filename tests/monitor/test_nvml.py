@@ -92,6 +92,52 @@ def test_a_driver_that_vanishes_is_an_error_and_is_started_anew(fake_nvml):
     assert nvml.inits == 2
 
 
+def test_a_card_without_memory_of_its_own_still_tells_how_hot_and_busy_it_is(fake_nvml):
+    """DGX Spark: its GPU uses the machine's RAM, and NVML answers "not supported" to the question for its memory."""
+    nvml = fake_nvml({"used": None, "total": None, "temperature": 71, "busy": 100})
+    [gpu] = reader(nvml).read()
+    assert (gpu.used, gpu.total, gpu.temperature, gpu.utilization) == (0, 0, 71.0, 1.0)
+
+
+def test_what_a_driver_refuses_to_tell_beside_memory_costs_no_more_than_that(fake_nvml):
+    """A slice of a card (MIG) has no temperature, an old driver lacks calls, a container lacks rights."""
+    nvml = fake_nvml({})
+    for key in ("temperature", "busy", "milliwatts", "reasons"):
+        nvml.cards[0][key] = nvml.NVMLError("Invalid Argument")
+    [gpu] = reader(nvml).read()
+    assert (gpu.used, gpu.temperature, gpu.utilization, gpu.power, gpu.throttled) == (2 * GIB, None, None, None, None)
+
+
+def test_a_module_too_old_to_know_a_call_goes_without_it(fake_nvml):
+    class Older(fake_nvml):
+        nvmlDeviceGetNumGpuCores = property()  # noqa: N815 - reading it raises AttributeError
+        nvmlDeviceGetCurrentClocksThrottleReasons = property()  # noqa: N815
+
+    assert names(Older({}, {})) == ["Card 0", "Card 1"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_card_that_is_lost_leaves_the_others_in_their_places_and_is_told_once(fake_nvml, caplog, before):
+    nvml = fake_nvml({"lost": before}, {})
+    nvml_reader = reader(nvml)
+    if not before:
+        assert len(nvml_reader.read()) == 2
+    nvml.cards[0]["lost"] = True
+    for _ in range(3):
+        assert [gpu.name for gpu in nvml_reader.read()] == ["Card 1"]
+    assert nvml.inits == 1
+    assert [record.message for record in caplog.records] == [caplog.records[0].message]
+    assert "GPU is lost" in caplog.text
+
+
+def test_where_a_card_is_lost_the_others_keep_their_numbers(fake_nvml):
+    nvml = fake_nvml({}, {})
+    nvml_reader = reader(nvml)
+    nvml_reader.read()
+    nvml.cards[0]["lost"] = True
+    assert [gpu.index for gpu in nvml_reader.read()] == [1]
+
+
 def test_the_driver_is_started_once_only(fake_nvml):
     nvml = fake_nvml({})
     nvml_reader = reader(nvml)

@@ -101,6 +101,12 @@ def test_vram_counts_without_what_comfyui_can_free_itself(gate, machine, context
     assert "VRAM 1 is at 100% of 24.0 GB (limit 95 %)" in context.shown[-1]
 
 
+def test_a_card_that_only_others_use_holds_nobody_up(gate, machine, context):
+    machine.gpus = (GpuReading(1, "card", 24 * GB, 24 * GB, "nvml", in_use=False),)
+    gate.run(context)
+    assert context.shown == ["open"] and machine.places == []
+
+
 def test_a_card_that_tells_no_total_is_left_out(gate, machine, context):
     machine.gpus = (GpuReading(0, "card", 5, 0, "torch"),)
     gate.run(context)

@@ -30,6 +30,14 @@ def test_it_tells_ram_the_fullest_card_and_the_tightest_disk(machine, context):
     assert context.shown == [told["text"]] and context.again == 1
 
 
+def test_a_card_that_only_others_use_is_told_last(machine, context):
+    other = GpuReading(1, "b", 23 * GB, 24 * GB, "nvml", in_use=False)
+    machine.gpus = (GpuReading(0, "a", 6 * GB, 24 * GB, "nvml"), other)
+    assert named(ResourceStatusNode(machine), context)["vram_percent"] == 25.0
+    machine.gpus = (other,)
+    assert named(ResourceStatusNode(machine), context)["vram_free_gb"] == 1.0
+
+
 def test_without_cards_disks_or_a_sample_the_numbers_are_zero(machine, context):
     machine.sampled = False
     told = named(ResourceStatusNode(machine), context)

@@ -10,6 +10,15 @@ from resource_gate.settings import Reclaim
 from .temp_tree import HOUR, clean, write
 
 
+def test_an_empty_folder_that_something_refers_to_stays(build, temp, temp_host):
+    """A pack that has made its folder once, and remembers where, does not make it again."""
+    for name in ("thumbs", "other"):
+        (temp / name).mkdir()
+    temp_host.referenced = {temp / "thumbs"}
+    assert clean(build()).folders == 1
+    assert (temp / "thumbs").is_dir() and not (temp / "other").exists()
+
+
 def test_folders_left_empty_go_and_the_temp_folder_stays(build, temp):
     write(temp / "a/b/c/x.png")
     (temp / "long empty").mkdir()

@@ -23,6 +23,7 @@ class World:
         self.settings = Settings()
         self.actions = ActionLog()
         self.started = []
+        self.start = self.started.append
         self.then = time.time() + 7200
         self.cleaner = TempCleaner(host, lambda: self.settings.reclaim, now=lambda: self.then, clock=clock)
         self.routine = TempRoutine(
@@ -30,7 +31,7 @@ class World:
             host,
             self.actions,
             lambda: self.settings,
-            start=self.started.append,
+            start=lambda work: self.start(work),
             clock=clock,
             wall=lambda: 77.0,
         )
@@ -65,6 +66,18 @@ def old(temp_host):
     file = temp_host.temp / "old.png"
     file.write_bytes(b"x" * 100)
     return file
+
+
+def test_where_no_thread_can_be_had_for_want_of_memory_it_is_tried_again(world, old):
+    def none(work):
+        raise RuntimeError("can't start new thread")
+
+    world.start = none
+    world.sample(ram=Level.EMERGENCY)
+    world.start = world.started.append
+    world.sample(ram=Level.EMERGENCY)
+    world.clean_once()
+    assert not old.exists()
 
 
 def test_expired_files_go_after_ten_minutes_and_one_line_tells_it(world, old, caplog):
