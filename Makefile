@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types ui unit live browser chromium clean fuzz coverage mutation bench pictures release
+.PHONY: demo test setup lint types ui unit live browser chromium modules clean fuzz coverage mutation bench pictures release
 
 demo: setup
 	$(BIN)/resource-gate demo
@@ -35,7 +35,7 @@ unit: setup
 live: setup
 	$(PYTEST) tests/live tests/compat tests/gpu || [ $$? -eq 5 ]
 
-browser: setup chromium
+browser: setup chromium modules
 	$(PYTEST) tests/browser || [ $$? -eq 5 ]
 
 chromium:
@@ -44,10 +44,16 @@ chromium:
 		then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 		else echo "No Chromium here: the browser tests do not run. Install it, or name it in CHROMIUM."; fi
 
+# What the panel is built and looked at with. npm writes that file last; without npm the browser tests that need it say so.
+modules: ui/node_modules/.package-lock.json
+
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	@if command -v npm >/dev/null; then cd ui && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json; fi
+
 # The panel: is the committed file the build of its source, do its types and tests hold?
-ui:
+ui: modules
 	@if command -v npm >/dev/null; \
-		then cd ui && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent check && npm test --silent; \
+		then cd ui && npm run --silent types && npm run --silent check && npm test --silent; \
 		else echo "No npm here: the panel's own tests and its build check do not run."; fi
 
 # Set the version everywhere, test, commit, tag, push: make release VERSION=0.2.0
@@ -73,7 +79,7 @@ mutation: setup
 	$(BIN)/python bench/mutation.py
 
 # All that is measured, and the READMEs' table of it: three hours. One again: .venv/bin/python bench/table.py --run react
-bench: setup
+bench: setup chromium modules
 	$(BIN)/pip install --quiet 'cosmic-ray>=8.3'
 	$(BIN)/python bench/table.py
 

@@ -111,6 +111,9 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(MODULES))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
+    if not Path(sys.executable).with_name("cosmic-ray").exists():
+        print("nothing was measured: cosmic-ray is not in this environment; `make mutation` puts it there")
+        return 1
     figures: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,7 +246,9 @@ def test_a_batch_that_ends_is_summed_up(show: Callable[..., Page], status_server
 
 @pytest.mark.parametrize("state", ["running", "emergency", "quarantined", "left", "degraded"])
 def test_axe_finds_nothing_serious(show: Callable[..., Page], status_server: Any, state: str) -> None:
-    assert AXE.is_file(), "axe-core is not installed: run npm ci in ui/"
+    if shutil.which("npm") is None and not AXE.is_file():
+        pytest.skip("no npm here, which axe-core comes by")
+    assert AXE.is_file(), "axe-core is not installed: run `make modules`"
     status_server.fleet = True
     page = show(state, reduced_motion="reduce")
     page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
