@@ -59,7 +59,7 @@ class Restore:
         self._seen = seen
         self._in_time = in_time
         self._start = start
-        self._later = later or _after
+        self._later = later or in_a_while
         self._wall = wall
         self._one_at_a_time = threading.Lock()
         self._back: set[str] = set()
@@ -133,7 +133,8 @@ class Restore:
             self.restore()
 
 
-def _after(seconds: float, work: Callable[[], None]) -> None:
+def in_a_while(seconds: float, work: Callable[[], None]) -> None:
+    """Run `work` after so many seconds, on a daemon thread."""
     timer = threading.Timer(seconds, work)
     timer.daemon = True
     timer.start()

@@ -30,7 +30,10 @@ from .parcels import ParcelDamaged, fetch_file, remove_folder, send_file
 from .worker_side import LEASES, SLOT, Order, as_result, at_desk, call_off, foretell, let_go, run_order, stop_lease
 
 CARRIERS = 8
-"""Threads that carry files and fetch results."""
+"""Threads that carry files and fetch results …"""
+
+ASKERS = 4
+"""… and that have servers asked, which may take ten seconds each to say nothing: jobs do not wait behind that."""
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class DaskTransport:
         """Address → leases given up while it was gone: they are let go of there should it be heard of again."""
         self._ending = threading.Event()
         self._pool = ThreadPoolExecutor(CARRIERS, "resource-gate-carrier")
+        self._askers = ThreadPoolExecutor(ASKERS, "resource-gate-asker")
 
     def __enter__(self) -> DaskTransport:
         self._client.subscribe_topic(self._topic, self._told)
@@ -93,6 +97,7 @@ class DaskTransport:
             if lease.future is not None:
                 lease.future.release()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._askers.shutdown(wait=False, cancel_futures=True)
 
     def give(self, lease: str, job: Job, machine: str, first_attempt: int) -> None:
         """Have `machine` perform a job."""
@@ -103,7 +108,7 @@ class DaskTransport:
 
     def ask(self, machine: str, key: str, graph: Mapping[str, Any]) -> None:
         """Have its server asked what a graph would need."""
-        self._pool.submit(self._ask, machine, key, graph)
+        self._askers.submit(self._ask, machine, key, graph)
 
     def call_off(self, machine: str, index: int, ids: Sequence[str]) -> None:
         """Have a job's prompts cancelled at a machine that has it no more."""

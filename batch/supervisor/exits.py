@@ -71,7 +71,7 @@ class Exit:
 
 
 class ExitLog:
-    """Appends to `exits.jsonl` in `folder`; what cannot be written is told once, and only logged from then on.
+    """Appends to `exits.jsonl` in `folder`; that an end cannot be written is told once, and the next one tried again.
 
     Args:
         folder: made when the first line is written; None writes nowhere.
@@ -83,6 +83,7 @@ class ExitLog:
         self._path = None if folder is None else folder / FILE
         self._say = say
         self._max_bytes = max_bytes
+        self._told = self._torn = False
 
     def add(self, end: Exit) -> None:
         """Write one line, on the disk before this returns: the next life reads it."""
@@ -92,14 +93,18 @@ class ExitLog:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "a", encoding="utf-8", newline="\n", opener=private) as file:
-                file.write(end.as_json() + "\n")
+                # A disk that filled up may have taken half a line: it must not swallow this one.
+                file.write("\n" * self._torn + end.as_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+            self._torn = False
             if path.stat().st_size > self._max_bytes:
                 self._shorten(path)
         except OSError as error:
-            self._path = None
-            self._say(f"how the server ends cannot be written to {path} ({error}); it is only told here from now on")
+            self._torn = True
+            if not self._told:
+                self._told = True
+                self._say(f"how the server ends cannot be written to {path} ({error}); it is told here all the same")
 
     @staticmethod
     def _shorten(path: Path) -> None:

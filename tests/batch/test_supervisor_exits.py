@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+
+import pytest
 
 from resource_gate.batch.supervisor.exits import Exit, ExitLog, Reason
+from resource_gate.gate.last_exit import last_exit
 
 
 def an_exit(pid=7, reason=Reason.OOM_KILL):
@@ -54,3 +58,23 @@ def test_no_folder_known_is_no_error(tmp_path):
     said: list[str] = []
     ExitLog(None, said.append).add(an_exit())
     assert said == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit on the size of files here")
+def test_a_disk_that_was_full_for_a_while_costs_the_ends_of_that_while_alone(tmp_path):
+    """Who reads how the last life ended would else find one of long ago, or none: and blame a job that only ran."""
+    import resource
+
+    said: list[str] = []
+    log = ExitLog(tmp_path, said.append)
+    log.add(an_exit(pid=1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "exits.jsonl").stat().st_size + 20, hard))
+    try:
+        log.add(an_exit(pid=2))
+        log.add(an_exit(pid=3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.add(an_exit(pid=4, reason=Reason.ASKED))
+    assert last_exit(tmp_path, 4).reason == "asked"
+    assert len(said) == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from distributed.scheduler import KilledWorker
 
-from resource_gate.batch.fleet.dask_transport import DaskTransport
+from resource_gate.batch.fleet.dask_transport import CARRIERS, DaskTransport
 from resource_gate.batch.fleet.machine import Reading
 from resource_gate.batch.fleet.messages import Broken, CalledOff, Ended, Foretold, Left, Seen, Told
 from resource_gate.batch.fleet.worker_side import LOOKS, as_dict, at_desk, call_off, foretell, let_go, stop_lease
@@ -60,6 +60,9 @@ class FakeClient:
         self.let_go: list[str] = []
         self.there = {HERE: 1}
         self.unreachable = False
+        self.answers = threading.Event()
+        """Whether servers answer what is asked of them."""
+        self.answers.set()
 
     def subscribe_topic(self, topic: str, handler: Callable[[Any], None]) -> None:
         self.topics[topic] = handler
@@ -84,6 +87,7 @@ class FakeClient:
             self.stopped.append(arguments[0])
             return {}
         if function is foretell:
+            assert self.answers.wait(60)
             return {workers[0]: {"ram": 7, "of": arguments[0]}}
         assert function is at_desk
         return {workers[0]: arguments[0](self.folder, *arguments[1])}
@@ -200,6 +204,19 @@ def test_prompts_are_called_off_through_the_worker_and_where_that_fails_it_is_sa
     way.client.unreachable = True
     way.transport.call_off("a", 3, ["x"])
     assert way.next(CalledOff) == CalledOff("a", 3, None)
+
+
+def test_servers_that_take_their_time_to_answer_keep_no_job_from_its_machine(way):
+    way.client.look()
+    way.next(Seen)
+    way.client.answers.clear()
+    try:
+        for number in range(3 * CARRIERS):
+            way.transport.ask("a", str(number), {})
+        way.give().become("finished", as_dict(JobResult(True)))
+        assert way.next(Ended).result.ok
+    finally:
+        way.client.answers.set()
 
 
 def test_an_error_of_the_task_itself_ends_the_job_with_it(way):

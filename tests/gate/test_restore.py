@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+
 import pytest
 
 from resource_gate.gate.admission import GateState
@@ -12,7 +15,7 @@ from resource_gate.gate.host import Job, Outcome, Queued, QueueView
 from resource_gate.gate.job_story import JobStories
 from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.progress import BatchProgress
-from resource_gate.gate.restore import NOBODY, Restore
+from resource_gate.gate.restore import NOBODY, Restore, in_a_while, on_a_thread
 from resource_gate.gate.retry_failed import RetryFailed
 from resource_gate.gate.stop_after import StopAfterCurrent
 
@@ -164,8 +167,22 @@ def test_of_what_is_restored_it_is_known_when_it_will_be_done(left, start):
 def test_what_is_discarded_does_not_come_back(left, start):
     second = start()
     assert second.batch.restore(["a", "b"], True) == {"discarded": ["a", "b"]}
+    assert second.counts["restorable"] == 1
     third = start()
     assert third.batch.restore(None, False)["restored"] == ["c"]
+
+
+def test_where_nothing_is_left_nothing_is_said_or_begun(start, caplog):
+    one = start().begin()
+    assert one.on_worker == [] and one.later == [] and caplog.text == ""
+
+
+def test_what_is_to_be_done_later_is_done_on_a_thread_that_keeps_no_process_alive():
+    done: queue.Queue[bool] = queue.Queue()
+    on_a_thread(lambda: done.put(threading.current_thread().daemon))
+    assert done.get(timeout=30)
+    in_a_while(0.0, lambda: done.put(threading.current_thread().daemon))
+    assert done.get(timeout=30)
 
 
 def test_what_is_done_is_not_run_again(left, start):
