@@ -57,6 +57,10 @@ class Found(NamedTuple):
         return ", ".join(n if n.isprintable() else ascii(n) for n in told) + (f" and {rest} more" if rest else "")
 
 
+_Unlinked = dict[Identity, tuple[int, int]]
+"""Files that have lost one of several names: when they were written to last, in nanoseconds, and their size."""
+
+
 class Removed:
     """What went. `more`: a limit ended the run before its work was done."""
 
@@ -178,7 +182,7 @@ class TempCleaner:
 
     def _remove_files(self, found: Found, may_go: Collection[str] | None, done: Removed, until: float) -> None:
         used, asked = self._in_use(), self._clock()
-        unlinked: set[Identity] = set()
+        unlinked: _Unlinked = {}
         for file in found.files:
             now = self._clock()
             if done.files >= MOST_REMOVED or now > until:
@@ -194,18 +198,19 @@ class TempCleaner:
                 done.files += 1
                 done.bytes += file.size
 
-    def _remove_file(self, file: Entry, unlinked: set[Identity]) -> bool:
+    def _remove_file(self, file: Entry, unlinked: _Unlinked) -> bool:
         try:
             status = os.lstat(file.path)
             now = entry_of(file.path, status)
             # By identity: a folder on the way may have been swapped for a link since. A file that has just lost
-            # another of its names has changed by that alone.
-            same = now == file or (now.identity == file.identity and file.identity in unlinked)
+            # another of its names has changed by that alone; by its content, for a number may be given out anew.
+            content = status.st_mtime_ns, status.st_size
+            same = now == file or (now.identity == file.identity and unlinked.get(file.identity) == content)
             if not same or not stat.S_ISREG(status.st_mode):
                 return False
             Path(file.path).unlink()
             if status.st_nlink > 1:
-                unlinked.add(file.identity)
+                unlinked[file.identity] = content
         except OSError as error:
             log.debug("temp file %s stays: %s", file.path, error)
             return False

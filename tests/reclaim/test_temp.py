@@ -157,6 +157,35 @@ def test_all_names_of_one_file_go_in_one_run(build, temp):
     assert clean(build()).files == 6
 
 
+def test_another_file_under_the_second_name_of_one_that_went_stays(build, temp):
+    file = write(temp / "a.png")
+    os.link(file, temp / "b.png")
+    cleaner = build()
+    found = cleaner.find()
+
+    class Meanwhile(set):
+        """When the second is asked about, something else lies there."""
+
+        def __contains__(self, path):
+            if path == found.files[1].path:
+                Path(path).unlink()
+                write(Path(path), 77)
+            return True
+
+    assert len(found.files) == 2 and cleaner.remove(found, Meanwhile()).files == 1
+    assert Path(found.files[1].path).stat().st_size == 77
+
+
+def test_a_folder_made_anew_since_stays(build, temp):
+    (temp / "sub").mkdir()
+    cleaner = build()
+    found = cleaner.find()
+    (temp / "sub").rename(temp / "moved")
+    (temp / "sub").mkdir()
+    assert cleaner.remove(found).folders == 0
+    assert (temp / "sub").is_dir() and (temp / "moved").is_dir()
+
+
 def test_a_folder_swapped_for_a_link_since_leads_nowhere(build, temp, tmp_path):
     outside = write(tmp_path / "output/clip.mp4")
     write(temp / "sub/clip.mp4")
@@ -203,7 +232,7 @@ def test_a_temp_folder_that_overlaps_input_or_output_is_not_cleaned_and_that_is_
         temp_host.temp = {"is": folder, "holds": tmp_path, "lies in": folder / "inner"}[how]
     cleaner = build(temp_cap=1)
     with caplog.at_level(logging.WARNING):
-        assert cleaner.find() == Found()
+        assert cleaner.find() == Found() and len(caplog.records) == 1
         assert cleaner.find() == Found()
     assert (folder / "inner" / "precious.png").exists()
     assert [r.message.count("is not cleaned: it overlaps with") for r in caplog.records] == [1]
