@@ -23,6 +23,8 @@ TEMP_SHARE = 0.0005
 """Share of one core for them: a folder of 100 000 files (0.3 s) is walked every 10 minutes."""
 NO_GPU_EVERY = 60.0
 """Seconds until a machine without a GPU is asked again for one."""
+NO_TORCH_EVERY = 10.0
+"""Seconds until torch is asked again where it had no card: it may take one into use any time, and is cheap to ask."""
 DISKS_EVERY = 1.0
 """Least seconds between two looks at the disks: they do not fill faster than that can show."""
 
@@ -54,7 +56,7 @@ def build_sampler(
             cpu=CpuReader().read,
             pressure=pressure_reader().read,
             nvml=Aside("nvml", NvmlReader().read, empty_every=NO_GPU_EVERY, wait=0.05),
-            torch=Aside("torch", torch_memory, empty_every=NO_GPU_EVERY, wait=0.05) if torch_memory else None,
+            torch=Aside("torch", torch_memory, empty_every=NO_TORCH_EVERY, wait=0.05) if torch_memory else None,
             disks=Aside("disks", DiskReader(known).read, every=DISKS_EVERY, wait=0.02) if known else None,
             temp=Aside("temp", TempReader(temp).read, every=TEMP_EVERY, share=TEMP_SHARE) if temp else None,
         ),

@@ -13,18 +13,20 @@ SAME_SIZE = 0.05
 """Share by which the two may differ on the size of one card: the driver counts what it keeps for itself."""
 
 
-def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading]) -> tuple[GpuReading, ...]:
+def merged(nvml: Iterable[GpuReading], torch: Iterable[GpuReading] | None) -> tuple[GpuReading, ...]:
     """Return one reading a card.
 
     The driver knows what all processes use; torch knows the order, and what its own process could free. So
     with torch, its list stands, and each card takes the driver's figures where the two name one card: the
-    same UUID, or, where torch tells none, the same place in the list and about the same size. Without torch,
-    the driver's list stands.
+    same UUID, or, where torch tells none, the same place in the list and about the same size. Without torch (None:
+    there is none, or it has told nothing) the driver's list stands; where torch has no card, none of it is in use here.
     """
     by_driver = tuple(nvml)
+    if torch is None:
+        return by_driver
     by_torch = tuple(torch)
     if not by_torch:
-        return by_driver
+        return tuple(told._replace(in_use=False) for told in by_driver)
     return tuple(_one(card, by_driver) for card in by_torch)
 
 

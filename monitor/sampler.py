@@ -179,7 +179,7 @@ class Sampler:
         at = self._clock()
         if ram is not None:
             self._rhythm.note(at, ram)
-        gpus = merged(read.get("nvml") or (), read.get("torch") or ())
+        gpus = merged(read.get("nvml") or (), read.get("torch"))
         disks: tuple[DiskReading, ...] = read.get("disks") or ()
         levels = self._levels.update(ram, read.get("cpu"), gpus, disks)
         ages = {name: age for name, aside in self._asides.items() if (age := aside.age) is not None}

@@ -127,10 +127,12 @@ class FreePreview:
         return {**costs, "deferred": deferred}
 
     def _look(self, levels: list[Level]) -> tuple[list[Preview], str | None]:
-        done = threading.Event()
+        done, given_up = threading.Event(), threading.Event()
         found: list[Preview] = []
 
         def work(place: Place) -> None:
+            if given_up.is_set():
+                return
             try:
                 found.extend(self._all(levels, place))
             finally:
@@ -140,6 +142,7 @@ class FreePreview:
         self._host.on_worker(work)
         if done.wait(IDLE_WAIT if idle else BUSY_WAIT):
             return list(found), None
+        given_up.set()
         reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
         told = f"{reason}; what would be done with models and cached outputs cannot be told until it is done"
         return self._all(levels, Place.ANYWHERE), told

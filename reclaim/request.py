@@ -60,6 +60,9 @@ class FreeRequest:
         self._host = host
         self._sample = sample
         self._idle = idle
+        self._lock = threading.Lock()
+        self._last: dict[tuple[Level, int | None], threading.Event] = {}
+        """Of each kind of request the last one: where several wait for the worker, only that one is done."""
 
     def free(self, level: Level, goal: int | None = None, why: str = "asked for") -> Freed:
         """Free now. Any thread but the worker's and the event loop's: it waits up to 10 s.
@@ -70,16 +73,26 @@ class FreeRequest:
         done = threading.Event()
         actions: list[Action] = []
 
+        given_up = threading.Event()
+
         def work(place: Place) -> None:
             try:
-                actions.extend(self._climb(level, goal, why, place))
+                with self._lock:
+                    newest = self._last.get((level, goal)) is done
+                    if newest:
+                        del self._last[level, goal]
+                if newest or not given_up.is_set():
+                    actions.extend(self._climb(level, goal, why, place))
             finally:
                 done.set()
 
+        with self._lock:
+            self._last[level, goal] = done
         idle = self._idle()
         self._host.on_worker(work)
         if done.wait(IDLE_WAIT if idle else BUSY_WAIT):
             return Freed(tuple(actions), goal=goal)
+        given_up.set()
         now = self._climb(level, goal, why, Place.ANYWHERE)
         reason = f"the prompt worker did not answer within {IDLE_WAIT:.0f} s" if idle else "a node is running"
         told = f"{reason}; what touches models and cached outputs follows when it is done"

@@ -16,7 +16,13 @@ def torch(index, uuid=None, used=4 * GIB, total=24 * GIB, freeable=3 * GIB):
 
 def test_without_torch_the_drivers_list_stands():
     cards = (driver(0, "GPU-a"), driver(1, "GPU-b"))
-    assert merged(cards, ()) == cards
+    assert merged(cards, None) == cards
+
+
+def test_where_torch_has_no_card_the_drivers_are_all_used_by_others_only():
+    """ComfyUI with `--cpu`, on a machine whose card another program fills."""
+    [card] = merged([driver(0, "GPU-a")], ())
+    assert not card.in_use and card.used == 10 * GIB
 
 
 def test_without_a_driver_torchs_list_stands():

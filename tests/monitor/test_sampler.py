@@ -136,6 +136,13 @@ def test_a_card_that_fills_with_what_gives_way_by_itself_is_at_no_level_and_hast
     assert heard[-1].gpus[0].used == 24 * GIB and heard[-1].levels["vram0"] == Level.NORMAL
 
 
+def test_a_card_that_torch_does_not_use_is_at_no_level_and_one_of_which_torch_told_nothing_is(clock, heard, ram):
+    full = (GpuReading(0, "Card", 24 * GIB, 24 * GIB, "nvml"),)
+    sampler_of(clock, heard, ram, nvml=aside_of(full, clock)).tick()
+    sampler_of(clock, heard, ram, nvml=aside_of(full, clock), torch=aside_of([], clock)).tick()
+    assert [s.levels["vram0"] for s in heard] == [Level.EMERGENCY, Level.NORMAL]
+
+
 def test_the_fill_rate_is_told(clock, heard, ram):
     sampler = sampler_of(clock, heard, ram)
     clock.pass_(sampler.tick())

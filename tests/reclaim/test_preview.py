@@ -102,3 +102,14 @@ def test_while_a_node_runs_what_only_the_worker_knows_is_left_open(ladder, host)
     assert answer["deferred"].startswith("a node is running; ")
     costs = preview.costs()
     assert costs["emergency"] == {"bytes": None, "text": "free.cost.emergency", "reruns": None, "reloads": None}
+
+
+def test_what_nobody_waits_for_any_more_does_not_keep_the_worker_from_its_next_node(ladder, host):
+    """A client that asks each second, while a node runs for minutes, leaves hundreds of them."""
+    preview = FreePreview(ladder, host, lambda: None, lambda: False)
+    preview.free(Level.EMERGENCY)
+    looked, outputs = [], host.outputs
+    host.outputs = lambda: looked.append(True) or outputs()
+    for work in host.work:
+        work(Place.BETWEEN_NODES)
+    assert len(host.work) == 1 and looked == []

@@ -66,6 +66,37 @@ def test_with_a_busy_worker_what_may_be_done_is_done_and_the_rest_follows_betwee
     assert freed.as_dict()["deferred"] == freed.deferred and len(freed.actions) == 2
 
 
+def test_the_same_asked_for_again_while_a_node_runs_follows_once(ladder, host):
+    """A script that frees each second, while a node runs for minutes, must not keep the worker from its next node."""
+    request = FreeRequest(ladder, host, lambda: None, lambda: False)
+    for level in (Level.CRITICAL, Level.CRITICAL, Level.EMERGENCY):
+        request.free(level)
+    before = ladder.climbs
+    host.at_boundary(Place.BETWEEN_PROMPTS)
+    assert ladder.climbs - before == 2 * 2  # RAM and disk, for each of the two levels
+    request.free(Level.CRITICAL)
+    before = ladder.climbs
+    host.at_boundary(Place.BETWEEN_PROMPTS)
+    assert ladder.climbs - before == 2
+
+
+def test_two_that_wait_for_an_idle_worker_are_both_answered(ladder, host):
+    request = FreeRequest(ladder, host, lambda: None, lambda: True)
+    answers = []
+    both = [threading.Thread(target=lambda: answers.append(request.free(Level.CRITICAL))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for _ in range(10_000):
+        if len(host.work) == 2:
+            break
+        threading.Event().wait(0.001)
+    before = ladder.climbs
+    host.at_boundary(Place.BETWEEN_PROMPTS)
+    for thread in both:
+        thread.join(10)
+    assert ladder.climbs - before == 2 * 2 and [a.deferred for a in answers] == [None, None]
+
+
 def test_a_worker_on_its_own_thread_is_waited_for(ladder, host):
     def on_worker(work):
         threading.Timer(BUSY_WAIT + 0.2, work, [Place.BETWEEN_PROMPTS]).start()
