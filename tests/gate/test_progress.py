@@ -135,3 +135,40 @@ def test_a_jobs_peak_is_the_highest_of_its_nodes_and_of_no_other_job(machine):
         machine.brake.node_ended()
         expected = JobPeak(9 * GB, {0: 2 * GB}) if job == "a" else JobPeak(3 * GB, {0: 1 * GB})
         assert machine.brake.job_peak == expected
+
+
+@pytest.fixture
+def foretold(machine):
+    """Of jobs that take ten seconds, twenty, thirty, by their names."""
+    times = {"a": 10.0, "b": 20.0, "c": 30.0}
+    progress = BatchProgress(machine.clock, lambda job_id: (times[job_id],) * 3)
+    for name in times:
+        progress.queued(name)
+    return progress
+
+
+def test_the_time_of_a_job_that_was_taken_out_is_not_waited_for(foretold):
+    assert foretold.as_dict(3)["eta_seconds"] == pytest.approx(60)
+    foretold.removed(["a"])
+    assert foretold.as_dict(2)["eta_seconds"] == pytest.approx(50)
+
+
+def test_a_job_that_goes_back_in_line_takes_its_whole_time_again_and_counts_once(foretold, machine):
+    foretold.started(Job("c", 0))
+    machine.wait(QUIET + 30)
+    foretold.put_back("c")
+    told = foretold.as_dict(3)
+    assert (told["total"], told["retried"], told["eta_seconds"]) == (3, 1, pytest.approx(60))
+    machine.wait(QUIET)
+    foretold.started(Job("c", 0))
+    foretold.ended(Outcome("c", True))
+    assert foretold.counts == {"done": 1, "failed": 0, "retried": 1}
+
+
+def test_the_totals_go_on_from_batch_to_batch(progress, machine):
+    run(progress, machine, "a")
+    run(progress, machine, "b", ok=False)
+    machine.wait(QUIET + 1)
+    run(progress, machine, "c")
+    assert progress.totals == (2, 1)
+    assert progress.as_dict(0)["done"] == 1
