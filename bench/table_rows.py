@@ -89,8 +89,11 @@ def freed(name: str) -> Cell:
 
 
 def freed_in(figures: Figures) -> str:
-    found = freeings(figures, "ours, emergency")
-    return f"{max(f['ms'] for f in found):.0f} ms, slowest answer meanwhile {max(f['stall'] for f in found):.0f} ms"
+    clip, all_of_it = freeings(figures, "ours, critical"), freeings(figures, "ours, emergency")
+    return (
+        f"{max(f['ms'] for f in clip):.0f} ms; with its models {max(f['ms'] for f in all_of_it):.0f} ms, slowest "
+        f"answer meanwhile {max(f['stall'] for f in all_of_it):.0f} ms"
+    )
 
 
 def run_again(figures: Figures) -> str:
@@ -209,7 +212,7 @@ ROWS = (
     Row("the same with Resource Gate", "5 of 5, 0 deaths", "survive_model", clips("resource gate")),
     Row("freed of what can be, after a clip with models", "≥ 95 %", "reclaim", freed("ours, emergency")),
     Row("… by ComfyUI's own `POST /free`", "–", "reclaim", freed("ComfyUI POST /free")),
-    Row("… how long it takes", "≤ 250 ms", "reclaim", freed_in),
+    Row("… how long the 2.3 GB of the clip take", "≤ 250 ms", "reclaim", freed_in),
     Row("… run again by a waiting prompt that changes one node of twelve", "what it needs", "reclaim", run_again),
     Row("event loop at rest, p99 of an answer", "as without", "reclaim", loop),
     Row("throughput of trivial prompts", "≥ 0.99 × stock", "throughput", lambda f: f"{f['ratio']:.3f} ×"),
