@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -53,7 +54,11 @@ class QueueEntry:
 
         def journalled_put(item: Any, *args: Any, **kwargs: Any) -> Any:
             self._contain("journal of queued prompts", lambda: self._accepted(queued_of(item)))
-            return put(item, *args, **kwargs)
+            try:
+                return put(item, *args, **kwargs)
+            except BaseException:  # another pack takes no more: it must not come back after the next start
+                self._contain("journal of removed prompts", lambda: self._removed([queued_of(item).id]))
+                raise
 
         queue.put = journalled_put
         for name in ("delete_queue_item", "wipe_queue"):
@@ -113,6 +118,8 @@ def queued_of(item: Any) -> Queued:
     """
     extra = item[3] if isinstance(item[3], Mapping) else {}
     number = 0.0
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         number = float(item[0])
+    if not -LARGEST <= number <= LARGEST:  # `1e999` in a client's JSON is infinite
+        number = math.copysign(LARGEST, number)
     return Queued(str(item[1]), number, item[2], tuple(map(str, item[4])), extra)

@@ -31,6 +31,33 @@ def test_a_prompt_is_told_before_it_is_in_the_queue_without_its_sensitive_part(h
     assert [item[1] for item in held.queue.queue] == ["a"]
 
 
+def test_a_prompt_that_a_packs_queue_does_not_take_is_not_left_in_the_journal(server):
+    def full(item):
+        raise RuntimeError("no more than ten each")
+
+    server.queue.put = full
+    server.listener.decide = lambda job: HELD
+    server.start()
+    with pytest.raises(RuntimeError, match="no more than ten"):
+        server.queue.put((3, "a", {"1": {}}, {}, ["1"]))
+    assert [prompt.id for prompt in server.listener.accepted_prompts] == server.listener.removed_ids == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(float("inf"), 2.0**52), (float("-inf"), -(2.0**52)), (10**400, 0.0), (7, 7.0), (-0.5, -0.5), ("x", 0.0)],
+)
+def test_a_number_that_no_count_goes_on_from_is_told_as_one(held, number, told):
+    held.queue.put((number, "a", {"1": {}}, {}, ["1"]))
+    assert held.listener.accepted_prompts[0].number == told
+    assert held.queue.queue[0][0] == number
+
+
+def test_no_number_at_all_is_told_as_one(held):
+    held.queue.put((float("nan"), "a", {"1": {}}, {}, ["1"]))
+    assert abs(held.listener.accepted_prompts[0].number) == 2.0**52
+
+
 def test_a_journal_that_raises_keeps_no_prompt_out_of_the_queue(held):
     def broken(prompt):
         raise RuntimeError("disk on fire")
