@@ -23,7 +23,7 @@ PATIENCE = 5.0
 
 
 def at_orderly_end(*calls: Callable[[], None]) -> None:
-    """Call these when the interpreter ends, and at the signal `ENDS` where nobody else handles it; then that does its work.
+    """Call these when the interpreter ends, and at a signal `ENDS` that nobody else handles, which then does its work.
 
     What one of them raises is logged, and keeps none behind it from being called. What is called may not be the last
     thing to happen: threads of ComfyUI run on, and a prompt that starts after the journal is closed is in none.
