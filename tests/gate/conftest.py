@@ -8,6 +8,7 @@ import pytest
 
 from resource_gate.gate.admission import Admission
 from resource_gate.gate.brake import Brake
+from resource_gate.gate.journal.journal import Journal
 from resource_gate.monitor.readings import Level, MemoryReading, ProcessReading
 from resource_gate.reclaim.action import ActionLog
 from resource_gate.reclaim.host import Place
@@ -127,3 +128,19 @@ class Machine:
 @pytest.fixture
 def machine() -> Machine:
     return Machine()
+
+
+@pytest.fixture
+def start(tmp_path, machine):
+    """Begin a process's journal; the ones before are left as a kill leaves them."""
+    begun = []
+
+    def begin(output=None, deaths=2):
+        journal = Journal(tmp_path, lambda: deaths, output, wall=machine.wall, clock=machine.clock)
+        journal.open()
+        begun.append(journal)
+        return journal
+
+    yield begin
+    for journal in begun:
+        journal._store.close()

@@ -17,22 +17,6 @@ from resource_gate.gate.journal.schema import MIGRATIONS
 GRAPH = {"1": {"class_type": "Save", "inputs": {"text": "ä", "api_key": ""}}}
 
 
-@pytest.fixture
-def start(tmp_path, machine):
-    """Begin a process's journal; the ones before are left as a kill leaves them."""
-    begun = []
-
-    def begin(deaths=2):
-        journal = Journal(tmp_path, lambda: deaths, wall=machine.wall, clock=machine.clock)
-        journal.open()
-        begun.append(journal)
-        return journal
-
-    yield begin
-    for journal in begun:
-        journal._store.close()
-
-
 def queued(name, number=0.0, **more):
     return Queued(name, number, more.pop("graph", GRAPH), ("1",), more)
 

@@ -7,26 +7,9 @@ import struct
 import pytest
 
 from resource_gate.gate.host import Job, NodeStart, Outcome, Queued
-from resource_gate.gate.journal.journal import Journal
 from resource_gate.gate.journal.rows import KEPT_SECONDS
 
 DAY = 86400.0
-
-
-@pytest.fixture
-def start(tmp_path, machine):
-    """Begin a process's journal; the ones before are left as a kill leaves them."""
-    begun = []
-
-    def begin(output=None):
-        journal = Journal(tmp_path, lambda: 5, output, wall=machine.wall, clock=machine.clock)
-        journal.open()
-        begun.append(journal)
-        return journal
-
-    yield begin
-    for journal in begun:
-        journal._store.close()
 
 
 def queued(name, **extra):

@@ -17,22 +17,6 @@ from resource_gate.gate.journal.rows import KEPT_SECONDS
 from resource_gate.gate.journal.store import TRY_AGAIN
 
 
-@pytest.fixture
-def start(tmp_path, machine):
-    """Begin a process's journal; the ones before are left as a kill leaves them."""
-    begun = []
-
-    def begin(output=None, deaths=2):
-        journal = Journal(tmp_path, lambda: deaths, output, wall=machine.wall, clock=machine.clock)
-        journal.open()
-        begun.append(journal)
-        return journal
-
-    yield begin
-    for journal in begun:
-        journal._store.close()
-
-
 @contextmanager
 def nothing_can_be_written(folder):
     """As a full disk does it: the file can be read, and no transaction is taken."""
